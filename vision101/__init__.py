@@ -1,0 +1,48 @@
+"""The plumbing that the scripts share: one module for each stage of the pipeline, in this order.
+
+command_line   flags, and errors that a user can act on
+files          nothing is half-written
+sample         paints the built-in photos
+sources        --data: where the photos come from
+photos         reads photos, and keeps an index of them
+split          train, validation, unseen and surplus
+datasets       decoded photos as tf.data pipelines
+augmentation   random variations of training photos
+models         the networks
+training       precision and learning-rate schedule
+evaluation     scores with intervals
+plots          pictures of curves, mistakes and photos
+runs           one folder a run
+
+A module imports only modules that stand before it; the scripts import modules; nothing imports
+a script.
+"""
+
+import os
+import tempfile
+
+
+def _import_tensorflow_quietly() -> None:
+    """Import TensorFlow without its lines about CPU instructions and absent GPUs.
+
+    They are written before its own log level is in force, and straight to the file behind
+    `sys.stderr`, so only another file in that place keeps them off the terminal. They would
+    bury the one line that tells a user what is wrong. Set TF_CPP_MIN_LOG_LEVEL=0 to see them.
+    """
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            log.seek(0)
+            os.write(terminal, log.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+    _import_tensorflow_quietly()

@@ -1,0 +1,194 @@
+"""Flags that several scripts have, and errors that a user can act on."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+DATA_FOLDER = PROJECT_FOLDER / "data"
+OUTPUTS_FOLDER = PROJECT_FOLDER / "outputs"
+
+USAGE_EXIT_CODE = 2
+FAILURE_EXIT_CODE = 1
+
+# Values of --precision, see `training.choose_precision`.
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+# Disk full, quota used up, file larger than allowed.
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class UsageError(Exception):
+    """Something that the user can put right: one line that says what, where and how."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """An `argparse.ArgumentParser` whose errors are one line and whose help keeps its layout."""
+
+    def __init__(self, description: str):
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    def error(self, message: str):
+        self.exit(USAGE_EXIT_CODE, f"{self.prog}: {message} (see --help)\n")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--data`, `--per-class` and `--seed`, which together decide the split."""
+    parser.add_argument(
+        "--data",
+        default="tf_flowers",
+        metavar="PHOTOS",
+        help="tf_flowers (the default; downloaded once), sample (painted, needs no network), "
+        "a folder with one sub-folder a class, or a .tgz, .tar or .zip of such a folder",
+    )
+    parser.add_argument(
+        "--per-class",
+        type=integer_from(5),
+        metavar="N",
+        help="photos of each class to train and validate on (default: 80 %% of the smallest class)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=integer_from(0),
+        default=0,
+        help="decides the split, the first weights and all chance in training (default: 0)",
+    )
+
+
+def add_training_arguments(
+    parser: argparse.ArgumentParser, image_size: int, batch_size: int
+) -> None:
+    """Add the flags of `fit` and of the photos that it gets, with a script's defaults."""
+    parser.add_argument(
+        "--image-size",
+        type=integer_from(16, 512),
+        default=image_size,
+        metavar="PIXELS",
+        help=f"side of the square that each photo is cut and resized to (default: {image_size})",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=integer_from(1, 1024),
+        default=batch_size,
+        metavar="N",
+        help=f"photos in a step of training (default: {batch_size})",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=integer_from(1, 10_000),
+        metavar="N",
+        help="times that training goes through all photos (default: depends on the recipe)",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=number_between(0, 1),
+        metavar="RATE",
+        help="size of the steps of training, at its peak (default: depends on the recipe)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="arithmetic of training (default: auto, the fastest on this machine)",
+    )
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--name` and `--output-dir`, which together decide the run's folder."""
+    parser.add_argument(
+        "--name", type=folder_name_part, help="is added to the name of the run's folder"
+    )
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=OUTPUTS_FOLDER,
+        metavar="FOLDER",
+        help="where the run's folder is made (default: outputs/ beside the scripts)",
+    )
+
+
+def integer_from(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+    """Return an argparse type for whole numbers from `lowest` to `highest` (both included)."""
+    bounds = f"at least {lowest}" if highest is None else f"from {lowest} to {highest}"
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < lowest or (highest is not None and number > highest):
+            raise argparse.ArgumentTypeError(f"must be a whole number {bounds}, not {text!r}")
+        return number
+
+    return parse
+
+
+def number_between(lowest: float, highest: float) -> Callable[[str], float]:
+    """Return an argparse type for numbers above `lowest` and up to `highest`."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = None
+        if number is None or not lowest < number <= highest:
+            raise argparse.ArgumentTypeError(
+                f"must be a number above {lowest:g} and at most {highest:g}, not {text!r}"
+            )
+        return number
+
+    return parse
+
+
+def folder_name_part(text: str) -> str:
+    """Argparse type for `--name`: letters, digits, dots, dashes and underscores."""
+    if not text or not all(character.isalnum() or character in "._-" for character in text):
+        raise argparse.ArgumentTypeError(
+            f"may have letters, digits, '.', '_' and '-' only, not {text!r}"
+        )
+    return text
+
+
+def shown_path(path: Path) -> str:
+    """Return `path` as a person in the current folder would type it."""
+    path = Path(path).resolve()
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def run_script(main: Callable[[], int | None]) -> None:
+    """Run a script's `main` and exit with its code; what a user can cause ends with one line.
+
+    A `UsageError`, and a file or disk that cannot be used, exit with 2; Ctrl-C with 130, as
+    shells expect. Anything else is a fault of ours and keeps its traceback.
+    """
+    program = Path(sys.argv[0]).name
+    try:
+        sys.exit(main())
+    except UsageError as error:
+        message = str(error)
+    except BrokenPipeError:
+        # Whoever read our output, such as `head`, has seen enough. Python would complain once
+        # more when it flushes at exit, so give it somewhere to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILURE_EXIT_CODE)
+    except OSError as error:
+        message = _describe_disk_error(error)
+    except KeyboardInterrupt:
+        print(f"\n{program}: stopped. A run without results.json is ignored.", file=sys.stderr)
+        sys.exit(130)
+    print(f"{program}: {message}", file=sys.stderr)
+    sys.exit(USAGE_EXIT_CODE)
+
+
+def _describe_disk_error(error: OSError) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    reason = error.strerror or str(error)
+    if error.errno in DISK_FULL_ERRORS:
+        return f"no room to write{where} ({reason}): free some space or change --output-dir"
+    return f"cannot use{where} ({reason}): check path and permissions, or change --output-dir"

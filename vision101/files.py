@@ -1,0 +1,33 @@
+"""Nothing is half-written: write under a temporary name beside the target, then rename."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def write_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write a file or folder to; it becomes `path` only at the end.
+
+    The temporary name ends like `path`, since libraries choose their format by it. Whatever
+    goes wrong inside the `with`, nothing is left behind. Parent folders are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        try:
+            temporary.replace(path)
+        except OSError:
+            # A folder cannot replace one that another process finished in the meantime: both
+            # hold the same, so that one will do.
+            if not path.is_dir():
+                raise
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,79 @@
+"""The networks: pure functions that return Functional models without augmentation.
+
+Each takes raw photos, float32 (batch, image_size, image_size, 3), RGB, 0-255, scales them itself,
+and gives float32 (batch, classes), the probability of each class.
+"""
+
+import keras
+from keras import layers
+
+# Share of values that are dropped before the last layer of the tuned network.
+TUNED_DROPOUT = 0.2
+
+
+def build_base_cnn(class_count: int, image_size: int) -> keras.Model:
+    """Build the article's baseline: three Conv2D and pooling layers, then a dense head.
+
+    Args:
+        class_count: Number of classes.
+        image_size: Side of the photos in pixels, at least 8 to survive the pooling.
+    """
+    inputs = keras.Input((image_size, image_size, 3), name="photo")
+    x = layers.Rescaling(1 / 255)(inputs)
+    for filters in (16, 32, 64):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(128, activation="relu")(x)
+    outputs = _build_classifier(x, class_count)
+    return keras.Model(inputs, outputs, name="base_cnn")
+
+
+def build_tuned_cnn(class_count: int, image_size: int) -> keras.Model:
+    """Build a small residual network (He et al. 2015, "Deep Residual Learning for Image
+    Recognition"): 11 convolutions with BatchNormalization in five blocks.
+
+    Args:
+        class_count: Number of classes.
+        image_size: Side of the photos in pixels, at least 16.
+    """
+    inputs = keras.Input((image_size, image_size, 3), name="photo")
+    x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
+    x = layers.Activation("relu")(_convolve(x, 32, 3, strides=2))
+    for filters, strides in ((48, 2), (96, 2), (96, 1), (192, 2), (192, 1)):
+        x = _build_residual_block(x, filters, strides)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(TUNED_DROPOUT)(x)
+    outputs = _build_classifier(x, class_count)
+    return keras.Model(inputs, outputs, name="tuned_cnn")
+
+
+def _build_residual_block(x, filters: int, strides: int):
+    shortcut = x
+    if strides > 1:
+        # Averaging loses no pixel, where a strided 1 x 1 convolution would skip three of four.
+        shortcut = layers.AveragePooling2D(strides)(shortcut)
+    if shortcut.shape[-1] != filters:
+        shortcut = _convolve(shortcut, filters, 1)
+    x = layers.Activation("relu")(_convolve(x, filters, 3, strides))
+    x = _convolve(x, filters, 3)
+    return layers.Activation("relu")(layers.Add()([x, shortcut]))
+
+
+def _convolve(x, filters: int, kernel_size: int, strides: int = 1):
+    # BatchNormalization brings its own bias. Its default momentum of 0.99 would still remember
+    # the first steps after hundreds of them.
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+    )(x)
+    return layers.BatchNormalization(momentum=0.9)(x)
+
+
+def _build_classifier(x, class_count: int):
+    # Probabilities need float32 whatever the precision of the rest.
+    return layers.Dense(class_count, activation="softmax", dtype="float32", name="probabilities")(x)

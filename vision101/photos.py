@@ -1,0 +1,279 @@
+"""Reads photos, and keeps an index of what a folder of photos holds."""
+
+import csv
+import hashlib
+import io
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import BinaryIO
+
+from vision101.command_line import DATA_FOLDER, UsageError, shown_path
+from vision101.files import write_whole
+from vision101.sources import PhotoSource
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+# MPO is what many phones write into files called .jpg.
+PHOTO_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF")
+
+# 16 x 16 bits: fine enough to tell photos of one flower apart, coarse enough to see through
+# another size, compression or colouring of the same photo.
+PERCEPTUAL_HASH_SIZE = 16
+
+# Companions that operating systems put beside photos.
+IGNORED_NAMES = ("thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One file of the index.
+
+    Attributes:
+        path: Absolute path.
+        class_name: Name of the class folder that it lies in.
+        width: Width in pixels as it appears upright; 0 if the file cannot be read.
+        height: Likewise the height.
+        sha256: Hash of the file's bytes, 64 hexadecimal digits.
+        perceptual_hash: 256-bit difference hash, 64 hexadecimal digits; "" if unreadable.
+        problem: What is wrong with the file; "" if it can be read.
+        size: Size of the file in bytes, and
+        modified: its time of change in nanoseconds: while both stay, so does the content.
+    """
+
+    path: Path
+    class_name: str
+    width: int
+    height: int
+    sha256: str
+    perceptual_hash: str
+    problem: str
+    size: int
+    modified: int
+
+
+class UnreadablePhotoError(Exception):
+    """A file that is no picture we can read; the message is the reason."""
+
+
+def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Image:
+    """Read a photo as a person sees it: upright, in RGB, transparency on white.
+
+    Args:
+        file: Path, or a file opened for reading bytes. Of an animation, the first frame counts.
+        least_size: If given, a large JPEG may come reduced, but with no side below twice this
+            many pixels: resizing it further gives the same quality, much sooner.
+
+    Raises:
+        UnreadablePhotoError: It is no picture, or a damaged one.
+    """
+    try:
+        with warnings.catch_warnings():
+            # 100-megapixel phones exist; only what Pillow calls an attack is refused.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file, formats=PHOTO_FORMATS) as image:
+                if least_size is not None:
+                    image.draft(None, (2 * least_size, 2 * least_size))
+                return ImageOps.exif_transpose(_convert_to_rgb(image))
+    except FileNotFoundError:
+        raise UnreadablePhotoError("no such file") from None
+    except IsADirectoryError:
+        raise UnreadablePhotoError("is a folder, not a file") from None
+    except Image.UnidentifiedImageError:
+        raise UnreadablePhotoError("not a JPEG, PNG, WebP, BMP or GIF picture") from None
+    # Pillow's decoders raise all of these on damaged files.
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        TypeError,
+        IndexError,
+        EOFError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise UnreadablePhotoError(f"damaged picture: {error}") from error
+
+
+def _convert_to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # 16 bits of grey. Pillow would clip them to 255 rather than scale them.
+        grey = np.asarray(image).astype(np.int64) >> 8
+        converted = Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")
+    elif image.has_transparency_data:
+        layer = image.convert("RGBA")
+        converted = Image.new("RGBA", layer.size, "white")
+        converted.alpha_composite(layer)
+        converted = converted.convert("RGB")
+    else:
+        converted = image.convert("RGB")
+    converted.info = image.info
+    return converted
+
+
+def read_pixels(file: Path | BinaryIO, image_size: int) -> np.ndarray:
+    """Read a photo as every model here gets it: the largest centred square, resized.
+
+    Returns:
+        uint8 array of shape (image_size, image_size, 3), RGB, 0-255.
+
+    Raises:
+        UnreadablePhotoError: It is no picture, or a damaged one.
+    """
+    image = read_photo(file, least_size=image_size)
+    square = ImageOps.fit(image, (image_size, image_size), Image.Resampling.LANCZOS)
+    return np.asarray(square)
+
+
+def index_photos(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[Photo]:
+    """Return the readable photos of a source, sorted by class and path; name the others.
+
+    What was learnt about each file is kept in `data_folder`, so only new and changed files are
+    read the next time. The photos themselves are never touched.
+
+    Raises:
+        UsageError: There are fewer than two classes, or one without any readable photo.
+    """
+    index_path = data_folder / "index" / f"{_short_hash(str(source.folder))}.csv"
+    known = {
+        (str(photo.path), photo.size, photo.modified): photo for photo in _read_index(index_path)
+    }
+    photos, new_files = [], []
+    for class_folder in _class_folders(source.folder):
+        for path in list_files(class_folder):
+            photo = known.get((str(path), *_size_and_time(path)))
+            # A file that could not be read may have been mended without a trace: look again.
+            if photo and not photo.problem:
+                photos.append(photo)
+            else:
+                new_files.append((path, class_folder.name))
+    if new_files:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            looked_at = pool.map(lambda file: _look_at(*file), new_files)
+            photos += tqdm(looked_at, desc="Reading photos", total=len(new_files), unit=" photos")
+    photos.sort(key=lambda photo: (photo.class_name, str(photo.path)))
+    if new_files or len(known) != len(photos):
+        with write_whole(index_path) as temporary:
+            _write_index(temporary, photos)
+
+    readable = [photo for photo in photos if not photo.problem]
+    _check_classes(source.folder, readable)
+    unreadable = [photo for photo in photos if photo.problem]
+    for photo in unreadable:
+        print(f"Left out: {shown_path(photo.path)}: {photo.problem}")
+    if unreadable:
+        print(f"{len(unreadable)} of {len(photos)} files were left out.")
+    return readable
+
+
+def list_classes(photos: list[Photo]) -> list[str]:
+    """Return the class names in alphabetical order: their positions are the labels."""
+    return sorted({photo.class_name for photo in photos})
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Return all visible files at any depth below `folder`, in alphabetical order."""
+    paths = []
+    # Links are followed: a folder of links is a cheap way to arrange the same photos anew.
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and name.lower() not in IGNORED_NAMES
+        ]
+    return sorted(paths)
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    return sorted(
+        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
+
+
+def _check_classes(folder: Path, readable: list[Photo]) -> None:
+    class_names = [class_folder.name for class_folder in _class_folders(folder)]
+    if len(class_names) < 2:
+        raise UsageError(
+            f"--data {shown_path(folder)}: needs at least two sub-folders, one a class, with "
+            f"photos in them; found {len(class_names)}"
+        )
+    for class_name in class_names:
+        if not any(photo.class_name == class_name for photo in readable):
+            raise UsageError(
+                f"--data {shown_path(folder)}: class folder {class_name!r} has no photo that can "
+                "be read; put photos there or remove the folder"
+            )
+
+
+def _look_at(path: Path, class_name: str) -> Photo:
+    width = height = 0
+    sha256 = perceptual_hash = problem = ""
+    size, modified = _size_and_time(path)
+    try:
+        content = path.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        image = read_photo(io.BytesIO(content))
+        width, height = image.size
+        perceptual_hash = str(imagehash.dhash(image, hash_size=PERCEPTUAL_HASH_SIZE))
+    except UnreadablePhotoError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"cannot be opened: {error.strerror}"
+    return Photo(
+        path,
+        class_name,
+        width,
+        height,
+        sha256,
+        perceptual_hash,
+        problem,
+        size,
+        modified,
+    )
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        # A link to nowhere. Reading it will say so.
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _write_index(path: Path, photos: list[Photo]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Photo)])
+        writer.writeheader()
+        writer.writerows(asdict(photo) for photo in photos)
+
+
+def _read_index(path: Path) -> list[Photo]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                Photo(
+                    Path(row["path"]),
+                    row["class_name"],
+                    int(row["width"]),
+                    int(row["height"]),
+                    row["sha256"],
+                    row["perceptual_hash"],
+                    row["problem"],
+                    int(row["size"]),
+                    int(row["modified"]),
+                )
+                for row in csv.DictReader(file)
+            ]
+    # The index is a copy of what the photos say. One that was edited or damaged is made anew.
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return []

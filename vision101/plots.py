@@ -1,0 +1,128 @@
+"""Pictures of a training run: curves, confusion matrix, and photos with their answers."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # Pictures go to files; a machine may have no screen.
+
+from vision101.datasets import DecodedPhotos
+from vision101.files import write_whole
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
+
+# From Okabe & Ito 2008, "Color Universal Design": people with any colour vision tell them apart.
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+
+GRID_ROWS, GRID_COLUMNS = 4, 5
+
+
+def plot_curves(
+    run_folder: Path, history: dict[str, list[float]], best_epoch: int, title: str
+) -> None:
+    """Plot accuracy and loss of every epoch, for training and validation.
+
+    Args:
+        run_folder: The picture goes to `plots/curves.png` in it.
+        history: `keras.callbacks.History.history`: values of `accuracy`, `loss`, `val_accuracy`
+            and `val_loss`, one for each epoch.
+        best_epoch: The epoch whose weights were kept, counted from 1.
+        title: Title of the picture.
+    """
+    figure, (accuracy_axes, loss_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    epochs = range(1, len(history["loss"]) + 1)
+    for axes, name, scale in ((accuracy_axes, "accuracy", 100), (loss_axes, "loss", 1)):
+        marker = "o" if len(epochs) == 1 else None
+        for key, label, colour, style in (
+            (name, "training", BLUE, "-"),
+            (f"val_{name}", "validation", ORANGE, "--"),
+        ):
+            values = scale * np.array(history[key])
+            axes.plot(epochs, values, style, color=colour, marker=marker, label=label, linewidth=2)
+        axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch ({best_epoch})")
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    accuracy_axes.set(title="Accuracy", ylabel="accuracy (%)", ylim=(0, 102))
+    loss_axes.set(title="Loss", ylabel="cross-entropy (nats)")
+    # A first epoch may be far off; the rest should still be seen.
+    highest = np.quantile(history["loss"] + history["val_loss"], 0.97)
+    loss_axes.set_ylim(0, 1.1 * highest)
+    figure.suptitle(title, fontsize=14)
+    _save(figure, run_folder / "plots" / "curves.png")
+
+
+def plot_confusion(
+    run_folder: Path, confusion: list[list[int]], class_names: list[str], title: str
+) -> None:
+    """Plot how many unseen photos of each true class (rows) got which answer (columns).
+
+    Args:
+        run_folder: The picture goes to `plots/confusion.png` in it.
+        confusion: Counts of photos, one row for each true class.
+        class_names: Names of rows and columns.
+        title: Title of the picture.
+    """
+    side = max(6.0, 0.8 * len(class_names) + 2)
+    figure, axes = plt.subplots(figsize=(side + 0.5, side), layout="constrained")
+    display = ConfusionMatrixDisplay(np.array(confusion), display_labels=class_names)
+    display.plot(ax=axes, cmap="Blues", colorbar=False, xticks_rotation=30, values_format="d")
+    axes.set(
+        title=f"{title}: unseen photos by answer", xlabel="predicted class", ylabel="true class"
+    )
+    _save(figure, run_folder / "plots" / "confusion.png")
+
+
+def plot_answers(
+    run_folder: Path,
+    photos: DecodedPhotos,
+    probabilities: np.ndarray,
+    class_names: list[str],
+    title: str,
+) -> None:
+    """Plot a grid of unseen photos with true and predicted class; wrong answers stand out.
+
+    Args:
+        run_folder: The picture goes to `plots/unseen.png` in it.
+        photos: The unseen photos. Which of them are shown is decided by chance, but the same
+            for all runs on one split.
+        probabilities: float (photos, classes), 0-1.
+        class_names: Names in the order of the columns.
+        title: Title of the picture.
+    """
+    count = min(GRID_ROWS * GRID_COLUMNS, len(photos.pixels))
+    chosen = np.random.default_rng(0).choice(len(photos.pixels), count, replace=False)
+    true_labels = photos.labels.argmax(axis=1)
+    figure, all_axes = plt.subplots(
+        GRID_ROWS, GRID_COLUMNS, figsize=(12, 11.5), layout="constrained"
+    )
+    for axes in all_axes.flat:
+        axes.set_axis_off()
+    for axes, index in zip(all_axes.flat, chosen, strict=False):
+        answer = probabilities[index].argmax()
+        right = answer == true_labels[index]
+        colour = BLUE if right else VERMILION
+        axes.set_axis_on()
+        axes.set(xticks=[], yticks=[])
+        axes.imshow(photos.pixels[index])
+        for spine in axes.spines.values():
+            spine.set(color=colour, linewidth=2 if right else 5)
+        confidence = f"{class_names[answer]} {100 * probabilities[index, answer]:.0f} %"
+        true_name = class_names[true_labels[index]]
+        axes.set_title(
+            f"✓ {confidence}" if right else f"✗ {confidence}\nis: {true_name}",
+            color=colour,
+            fontsize=11,
+            fontweight="normal" if right else "bold",
+        )
+    figure.suptitle(f"{title}: unseen photos, right and wrong", fontsize=14)
+    _save(figure, run_folder / "plots" / "unseen.png")
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    with write_whole(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+    plt.close(figure)

@@ -1,0 +1,170 @@
+"""One folder a run: `results.json` is written last and marks the run complete."""
+
+import argparse
+import itertools
+import json
+import platform
+import time
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from vision101.command_line import UsageError, shown_path
+from vision101.files import write_whole
+from vision101.photos import Photo, list_classes
+from vision101.sources import PhotoSource
+from vision101.split import hash_split, write_split
+
+import keras
+
+CONFIG_NAME = "config.json"
+MODEL_NAME = "best.keras"
+RESULTS_NAME = "results.json"
+
+RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
+
+
+class Stopwatch:
+    """Seconds spent in each stage of a run.
+
+    Attributes:
+        seconds: For each stage that has ended, in order, its seconds.
+    """
+
+    def __init__(self):
+        self.seconds = {}
+        self._last = time.monotonic()
+
+    def end_stage(self, name: str) -> None:
+        """Book the time since the last stage ended (or since the start) on `name`."""
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._last, 2)
+        self._last = now
+
+
+def start_run(
+    name_parts: tuple[str, ...],
+    arguments: argparse.Namespace,
+    settled: dict,
+    source: PhotoSource,
+    split: dict[str, list[Photo]],
+) -> Path:
+    """Make a folder for a run, with all that it takes to repeat it: `split.csv`, `config.json`.
+
+    Args:
+        name_parts: What the folder's name says between its time and `--name`.
+        arguments: The flags of the script.
+        settled: What was settled on for flags that were not given.
+        source: Where the photos came from.
+        split: What `split_photos` returned.
+
+    Returns:
+        The new folder, `<time>-<name parts>` below `--output-dir`; never one that existed.
+    """
+    run_folder = _create_folder(arguments.output_dir, (*name_parts, arguments.name))
+    (run_folder / "plots").mkdir()
+    write_split(run_folder, split, source)
+    photos = {
+        "photos": source.folder,
+        "painted": source.painted,
+        "class_names": list_classes(split["train"]),
+        "split_hash": hash_split(split),
+    }
+    versions = {package: version(package) for package in RECORDED_PACKAGES}
+    versions |= {"python": platform.python_version(), "platform": platform.platform()}
+    config = vars(arguments) | settled | photos | {"versions": versions}
+    _write_json(run_folder / CONFIG_NAME, config)
+    return run_folder
+
+
+def _create_folder(output_folder: Path, name_parts: tuple[str | None, ...]) -> Path:
+    time_and_parts = [datetime.now().strftime("%Y-%m-%d-%H%M%S"), *filter(None, name_parts)]
+    name = "-".join(time_and_parts)
+    output_folder.mkdir(parents=True, exist_ok=True)
+    for attempt in itertools.count(1):
+        folder = output_folder / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+
+
+def save_model(model: keras.Model, run_folder: Path) -> None:
+    """Save the model as `best.keras`, whole or not at all."""
+    with write_whole(run_folder / MODEL_NAME) as temporary:
+        model.save(temporary)
+
+
+def finish_run(
+    run_folder: Path,
+    scores: dict[str, dict],
+    model: keras.Model,
+    best_epoch: int,
+    seconds: dict[str, float],
+    source: PhotoSource,
+) -> None:
+    """Write `results.json` and say where to look: from now on the run counts as complete.
+
+    Args:
+        run_folder: Folder of the run.
+        scores: For each part what `score_predictions` returned.
+        model: The model that was judged.
+        best_epoch: The epoch whose weights it has, counted from 1.
+        seconds: For each stage of the run its seconds.
+        source: Where the photos came from.
+    """
+    about = {
+        "painted": source.painted,
+        "parameters": model.count_params(),
+        "best_epoch": best_epoch,
+        "seconds": seconds,
+    }
+    _write_json(run_folder / RESULTS_NAME, scores | about)
+    print(f"Pictures, model and scores are in {shown_path(run_folder)}")
+
+
+def find_run(run: Path | None, output_folder: Path) -> Path:
+    """Return the folder `run`, or if it is None the newest complete run below `output_folder`.
+
+    Raises:
+        UsageError: There is no such run, or it is not complete.
+    """
+    if run is not None:
+        if not (run / RESULTS_NAME).is_file():
+            problem = (
+                "has no results.json, so its training did not finish"
+                if (run / CONFIG_NAME).is_file()
+                else "no folder of a run"
+            )
+            raise UsageError(f"--run {run}: {problem}; give a complete one below outputs/")
+        return run
+    runs = [results.parent for results in output_folder.glob(f"*/{RESULTS_NAME}")]
+    if not runs:
+        raise UsageError(
+            f"no complete run in {shown_path(output_folder)} yet; train one first with: "
+            "python train_cnn.py"
+        )
+    return max(runs, key=lambda folder: (folder / RESULTS_NAME).stat().st_mtime_ns)
+
+
+def load_run(run_folder: Path) -> tuple[keras.Model, dict]:
+    """Return the model and the config of a complete run.
+
+    Raises:
+        UsageError: A file of the run is missing or damaged.
+    """
+    try:
+        config = json.loads((run_folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        model = keras.saving.load_model(run_folder / MODEL_NAME, compile=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"{shown_path(run_folder)}: cannot be loaded ({error}); choose another with --run, or "
+            "train again"
+        ) from error
+    return model, config
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with write_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")

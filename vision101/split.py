@@ -1,0 +1,165 @@
+"""Splits photos into train, validation, unseen and surplus: balanced, fair and repeatable."""
+
+import csv
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from vision101.command_line import UsageError
+from vision101.files import write_whole
+from vision101.photos import Photo
+from vision101.sources import PhotoSource
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+# In the order in which they are filled. What is in no earlier part is surplus.
+PARTS = ("validation", "train", "unseen", "surplus")
+
+# The article's shares: 80 % of the smallest class to learn from, a fifth of that to validate on.
+POOL_SHARE = 0.8
+VALIDATION_SHARE = 0.2
+
+# Photos whose 256-bit difference hashes differ in at most so many bits count as one. On
+# tf_flowers, all pairs up to 36 bits apart showed the same scene (recoloured, cropped or taken a
+# moment later), and the closest pair of different scenes was 38 bits apart.
+NEAR_DUPLICATE_BITS = 36
+
+# Rows of the table of distances that are computed at once, which bounds its memory.
+BLOCK_ROWS = 512
+
+
+def split_photos(
+    photos: list[Photo], seed: int, per_class: int | None = None
+) -> dict[str, list[Photo]]:
+    """Split photos so that train, validation and unseen each hold as many of every class.
+
+    The split depends on nothing but the photos' contents and classes, `seed` and `per_class`:
+    each photo's place in the line is a hash of its content and the seed. So neither names nor
+    the order of files matter, and another photo moves at most a few others across a border.
+    Identical and nearly identical photos stay together in one part.
+
+    Args:
+        photos: Readable photos of at least two classes.
+        seed: Another seed gives another split.
+        per_class: Photos of each class for train and validation together; by default 80 % of
+            the smallest class.
+
+    Returns:
+        For each name in `PARTS` its photos, sorted by class and content.
+
+    Raises:
+        UsageError: A class is too small.
+    """
+    counts = Counter(photo.class_name for photo in photos)
+    smallest_class, smallest_count = min(counts.items(), key=lambda item: (item[1], item[0]))
+    pool = int(POOL_SHARE * smallest_count) if per_class is None else per_class
+    validation = int(VALIDATION_SHARE * pool)
+    if pool >= smallest_count:
+        raise UsageError(
+            f"--per-class {pool}: class {smallest_class!r} has {smallest_count} photos, and some "
+            f"must stay unseen; use at most {smallest_count - 1}"
+        )
+    if validation < 1:
+        raise UsageError(
+            f"class {smallest_class!r} has {smallest_count} photos, too few to train, validate "
+            "and judge on; it needs at least 7"
+        )
+
+    groups = _group_duplicates(photos)
+    groups.sort(key=lambda group: _place_in_line(group, seed))
+    quotas = {
+        "validation": validation,
+        "train": pool - validation,
+        "unseen": smallest_count - pool,
+        "surplus": len(photos),
+    }
+    while True:
+        split = _fill_parts(groups, quotas)
+        # A class made of large groups may leave a part short by a few: the others follow it.
+        reached = {
+            part: min(Counter(photo.class_name for photo in split[part])[name] for name in counts)
+            for part in PARTS[:-1]
+        }
+        if all(reached[part] == quotas[part] for part in reached):
+            break
+        if not all(reached.values()):
+            raise UsageError(
+                f"class {smallest_class!r} has too few different photos to train, validate and "
+                "judge on: most of them show the same; add others"
+            )
+        quotas |= reached
+    for part in PARTS:
+        split[part].sort(key=lambda photo: (photo.class_name, photo.sha256, str(photo.path)))
+    return split
+
+
+def _place_in_line(group: list[Photo], seed: int) -> str:
+    content = min(photo.sha256 for photo in group)
+    return hashlib.sha256(f"{seed} {content}".encode()).hexdigest()
+
+
+def _fill_parts(groups: list[list[Photo]], quotas: dict[str, int]) -> dict[str, list[Photo]]:
+    split = {part: [] for part in PARTS}
+    room = {part: defaultdict(lambda part=part: quotas[part]) for part in PARTS}
+    for group in groups:
+        needed = Counter(photo.class_name for photo in group)
+        for part in PARTS:
+            if all(room[part][name] >= count for name, count in needed.items()):
+                split[part] += group
+                for name, count in needed.items():
+                    room[part][name] -= count
+                break
+    return split
+
+
+def _group_duplicates(photos: list[Photo]) -> list[list[Photo]]:
+    """Return the photos in groups: whoever resembles one of a group belongs to it."""
+    pairs = np.array(list(find_near_duplicates(photos)), int).reshape(-1, 2)
+    resembles = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(photos), len(photos)))
+    group_count, group_of = connected_components(resembles, directed=False)
+    groups = [[] for _ in range(group_count)]
+    for photo, group in zip(photos, group_of, strict=True):
+        groups[group].append(photo)
+    return groups
+
+
+def find_near_duplicates(photos: list[Photo]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs (first, second) of positions in `photos` that show the same picture."""
+    hashes = np.array([list(bytes.fromhex(photo.perceptual_hash)) for photo in photos], np.uint8)
+    words = hashes.view(np.uint64)
+    for start in range(0, len(words), BLOCK_ROWS):
+        block = words[start : start + BLOCK_ROWS]
+        # Later rows only: each pair once.
+        different_bits = sum(
+            np.bitwise_count(block[:, None, column] ^ words[None, start:, column]).astype(np.uint16)
+            for column in range(words.shape[1])
+        )
+        for row, column in np.argwhere(different_bits <= NEAR_DUPLICATE_BITS):
+            if row < column:
+                yield int(start + row), int(start + column)
+
+
+def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSource) -> None:
+    """Write `split.csv`: path (below the source's folder), label, part and sha256 of all photos."""
+    rows = sorted(
+        (photo.path.relative_to(source.folder).as_posix(), photo.class_name, part, photo.sha256)
+        for part in PARTS
+        for photo in split[part]
+    )
+    path = run_folder / "split.csv"
+    with write_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "part", "sha256"))
+        writer.writerows(rows)
+
+
+def hash_split(split: dict[str, list[Photo]]) -> str:
+    """Return a hash of which content is in which part: equal for equal splits anywhere."""
+    digest = hashlib.sha256()
+    for part in PARTS:
+        for photo in split[part]:
+            digest.update(f"{part} {photo.class_name} {photo.sha256}\n".encode())
+    return digest.hexdigest()
