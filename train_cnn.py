@@ -105,7 +105,7 @@ def main() -> None:
     )
 
     # Train, and keep the weights of the epoch that does best on the validation photos.
-    best_weights = run_folder / "best.weights.h5"
+    checkpoint = run_folder / "best.keras"
     history = model.fit(
         train_dataset,
         validation_data=validation_dataset,
@@ -113,7 +113,7 @@ def main() -> None:
         shuffle=False,  # the dataset does it
         callbacks=[
             keras.callbacks.ModelCheckpoint(
-                best_weights, monitor="val_accuracy", save_best_only=True, save_weights_only=True
+                checkpoint, monitor="val_accuracy", save_best_only=True
             ),
             keras.callbacks.CSVLogger(run_folder / "log.csv"),
         ],
@@ -121,12 +121,11 @@ def main() -> None:
     best_epoch = 1 + history["val_accuracy"].index(max(history["val_accuracy"]))
     stopwatch.end_stage("training")
 
-    # Save them as a float32 model, which runs well on every machine.
+    # Save that model once more, without the optimizer and in float32, which runs everywhere.
     keras.config.set_dtype_policy("float32")
     best_model = recipe.build_model(len(class_names), arguments.image_size)
-    best_model.load_weights(best_weights)
+    best_model.set_weights(keras.saving.load_model(checkpoint, compile=False).get_weights())
     save_model(best_model, run_folder)
-    best_weights.unlink()
 
     # Judge it, once, on photos that had no part in training.
     scores, probabilities = judge_model(best_model, decoded, class_names)

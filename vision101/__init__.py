@@ -44,5 +44,5 @@ def _import_tensorflow_quietly() -> None:
             os.close(terminal)
 
 
-if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "0":
     _import_tensorflow_quietly()

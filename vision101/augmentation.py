@@ -1,12 +1,19 @@
 """Random variations of training photos: what a photographer might as well have taken.
 
 They belong to the training dataset and never to the model, so a saved model has none of them.
+`build_augmentation` varies batches anew in every epoch. `read_view` gives a photo in one of a
+fixed number of views, for networks whose answer to a view is worth keeping.
 """
 
 from collections.abc import Callable
 
+from vision101.command_line import UsageError, shown_path
+from vision101.photos import Photo, UnreadablePhotoError, read_photo, read_pixels
+
+import numpy as np
 import tensorflow as tf
 from keras import layers
+from PIL import Image, ImageEnhance, ImageOps
 
 # A crop keeps at least this share of the photo's area, and
 SMALLEST_CROP = 0.35
@@ -25,6 +32,13 @@ COLOUR_JITTER = {
     "saturation_factor": (0.35, 0.65),
     "hue_factor": 0.03,
 }
+
+
+# Of a view, brightness, contrast and saturation change by up to this share.
+VIEW_JITTER = 0.2
+
+# Raise it when views are made in another way: what was computed of the old ones is then not used.
+VIEWS_VERSION = 1
 
 
 def build_augmentation(image_size: int, blend: bool = False) -> Callable:
@@ -96,3 +110,41 @@ def blend_pairs(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     images = (1 - image_share) * images + image_share * tf.gather(images, other)
     labels = (1 - share) * labels + share * tf.gather(labels, other)
     return images, labels
+
+
+def read_view(photo: Photo, view: int, image_size: int) -> np.ndarray:
+    """Read a photo in one of its views.
+
+    Args:
+        photo: A readable photo.
+        view: 0 for the photo as `read_pixels` gives it; every other number has its own piece of
+            the photo, mirrored or not, in its own light.
+        image_size: Side of the square in pixels.
+
+    Returns:
+        uint8 array of shape (image_size, image_size, 3), RGB, 0-255.
+
+    Raises:
+        UsageError: The file was changed since it was indexed.
+    """
+    try:
+        if view == 0:
+            return read_pixels(photo.path, image_size)
+        image = read_photo(photo.path, least_size=image_size)
+    except UnreadablePhotoError as error:
+        raise UsageError(f"{shown_path(photo.path)}: {error}; start again") from error
+    generator = np.random.default_rng([int(photo.sha256, 16), view])
+    side = min(image.size)
+    image = ImageOps.fit(image, (side, side))
+    area = generator.uniform(SMALLEST_CROP, 1)
+    stretch = LARGEST_STRETCH ** generator.uniform(-1, 1)
+    width, height = (side * min(1, np.sqrt(area * factor)) for factor in (stretch, 1 / stretch))
+    left, top = generator.uniform(0, (side - width, side - height))
+    image = image.resize(
+        (image_size, image_size), Image.Resampling.LANCZOS, (left, top, left + width, top + height)
+    )
+    if generator.random() < 0.5:
+        image = ImageOps.mirror(image)
+    for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = enhancer(image).enhance(generator.uniform(1 - VIEW_JITTER, 1 + VIEW_JITTER))
+    return np.asarray(image)

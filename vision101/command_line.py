@@ -156,7 +156,7 @@ def folder_name_part(text: str) -> str:
 
 def shown_path(path: Path) -> str:
     """Return `path` as a person in the current folder would type it."""
-    path = Path(path).resolve()
+    path = Path(path).absolute()
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 

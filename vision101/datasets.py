@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from vision101.command_line import DATA_FOLDER, UsageError, shown_path
-from vision101.photos import Photo, UnreadablePhotoError, read_pixels
+from vision101.augmentation import read_view
+from vision101.command_line import DATA_FOLDER
+from vision101.photos import Photo
 
 import keras
 import numpy as np
@@ -20,17 +21,24 @@ from tqdm import tqdm
 MEMORY_LIMIT_BYTES = 2 * 1024**3
 
 
-class DecodedPhotos(NamedTuple):
-    """Photos ready for a model.
+class Examples(NamedTuple):
+    """What a model is given, and what it should say.
 
     Attributes:
-        pixels: uint8 array of shape (photos, image_size, image_size, 3), RGB, 0-255. It may be
-            mapped from a file, so take from it what is needed.
+        inputs: Photos, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or their features,
+            float32 (photos, channels); with a second axis for the views where there are several.
+            It may be mapped from a file, so take from it what is needed.
         labels: float32 one-hot array of shape (photos, classes).
     """
 
-    pixels: np.ndarray
+    inputs: np.ndarray
     labels: np.ndarray
+
+
+def encode_labels(photos: list[Photo], class_names: list[str]) -> np.ndarray:
+    """Return one-hot labels, float32 (photos, classes)."""
+    positions = [class_names.index(photo.class_name) for photo in photos]
+    return keras.utils.to_categorical(positions, len(class_names)).astype(np.float32)
 
 
 def decode_photos(
@@ -38,23 +46,31 @@ def decode_photos(
     class_names: list[str],
     image_size: int,
     description: str,
+    views: int | None = None,
     data_folder: Path = DATA_FOLDER,
     memory_limit: int = MEMORY_LIMIT_BYTES,
-) -> DecodedPhotos:
-    """Decode photos as `read_pixels` does, in memory, or on disk where they need more than
-    `memory_limit` bytes (a file in `data_folder` that vanishes with the process).
+) -> Examples:
+    """Decode photos in memory, or on disk where they need more than `memory_limit` bytes.
+
+    Args:
+        photos: Readable photos.
+        class_names: Names in the order of the labels.
+        image_size: Side of the square photos in pixels.
+        description: What the progress bar is for.
+        views: If given, so many views of each photo, along the second axis of the inputs.
+        data_folder: Where a file that does not fit in memory goes; it vanishes with the process.
+        memory_limit: Bytes of decoded photos to keep in memory.
 
     Raises:
         UsageError: A file was changed since it was indexed.
     """
+    view_axis = () if views is None else (views,)
+    shape = (len(photos), *view_axis, image_size, image_size, 3)
 
     def read(photo: Photo) -> np.ndarray:
-        try:
-            return read_pixels(photo.path, image_size)
-        except UnreadablePhotoError as error:
-            raise UsageError(f"{shown_path(photo.path)}: {error}; start again") from error
+        pixels = [read_view(photo, view, image_size) for view in range(views or 1)]
+        return np.reshape(pixels, shape[1:])
 
-    shape = (len(photos), image_size, image_size, 3)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = tqdm(
             pool.map(read, photos),
@@ -63,66 +79,79 @@ def decode_photos(
             unit=" photos",
         )
         if np.prod(shape) <= memory_limit:
-            pixels = np.empty(shape, np.uint8)
-            for position, photo_pixels in enumerate(decoded):
-                pixels[position] = photo_pixels
+            inputs = np.empty(shape, np.uint8)
+            for position, pixels in enumerate(decoded):
+                inputs[position] = pixels
         else:
             data_folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=data_folder) as file:
                 # Written rather than mapped, so that a full disk is an error and no crash.
-                for photo_pixels in decoded:
-                    file.write(photo_pixels.tobytes())
+                for pixels in decoded:
+                    file.write(pixels.tobytes())
                 file.flush()
-                pixels = np.memmap(file, np.uint8, "r", shape=shape)
-    indices = [class_names.index(photo.class_name) for photo in photos]
-    labels = keras.utils.to_categorical(indices, len(class_names)).astype("float32")
-    return DecodedPhotos(pixels, labels)
+                inputs = np.memmap(file, np.uint8, "r", shape=shape)
+    return Examples(inputs, encode_labels(photos, class_names))
 
 
 def decode_split(
-    split: dict[str, list[Photo]], class_names: list[str], image_size: int
-) -> dict[str, DecodedPhotos]:
-    """Decode every part of a split, as `decode_photos` does."""
+    split: dict[str, list[Photo]],
+    class_names: list[str],
+    image_size: int,
+    train_views: int | None = None,
+) -> dict[str, Examples]:
+    """Decode every part of a split, as `decode_photos` does; the training part in views."""
     return {
-        part: decode_photos(photos, class_names, image_size, description=part)
+        part: decode_photos(
+            photos, class_names, image_size, part, train_views if part == "train" else None
+        )
         for part, photos in split.items()
     }
 
 
 def build_dataset(
-    photos: DecodedPhotos,
+    examples: Examples,
     batch_size: int,
     augment: Callable | None = None,
     shuffle_seed: int | None = None,
+    views: bool = False,
 ) -> tf.data.Dataset:
-    """Build a dataset of batches (images, labels).
+    """Build a dataset of batches (inputs, labels).
 
     Args:
-        photos: What `decode_photos` returned.
+        examples: Photos or features with their labels.
         batch_size: Photos in a batch; the last one of an epoch may be smaller.
         augment: Function of a batch (images, labels) that varies it; None leaves it as it is.
         shuffle_seed: If given, every epoch has another order, all decided by this seed.
+        views: Whether the inputs' second axis are views: an epoch then has every photo once, in
+            one of its views, drawn by `shuffle_seed`.
 
     Returns:
-        Dataset of pairs: images float32 (batch, image_size, image_size, 3), RGB, 0-255; labels
-        float32 (batch, classes).
+        Dataset of pairs: inputs float32 (batch, ...), photos in RGB, 0-255; labels float32
+        (batch, classes).
     """
+    generator = np.random.default_rng(shuffle_seed)
+    shape = examples.inputs.shape[2 if views else 1 :]
 
     def take(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return photos.pixels[positions].astype(np.float32), photos.labels[positions]
+        if views:
+            chosen = generator.integers(examples.inputs.shape[1], size=len(positions))
+            inputs = examples.inputs[positions, chosen]
+        else:
+            inputs = examples.inputs[positions]
+        return inputs.astype(np.float32), examples.labels[positions]
 
-    def look_up(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = tf.numpy_function(take, [positions], (tf.float32, tf.float32))
-        images.set_shape((None, *photos.pixels.shape[1:]))
-        labels.set_shape((None, *photos.labels.shape[1:]))
-        return images, labels
+    def take_in_graph(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs, labels = tf.numpy_function(take, [positions], (tf.float32, tf.float32))
+        inputs.set_shape((None, *shape))
+        labels.set_shape((None, examples.labels.shape[1]))
+        return inputs, labels
 
     # Positions are shuffled rather than photos: any number of them in a full, cheap shuffle.
-    dataset = tf.data.Dataset.range(len(photos.pixels))
+    dataset = tf.data.Dataset.range(len(examples.labels))
     if shuffle_seed is not None:
-        dataset = dataset.shuffle(len(photos.pixels), seed=shuffle_seed)
-    dataset = dataset.batch(batch_size).map(look_up)
+        dataset = dataset.shuffle(len(examples.labels), seed=shuffle_seed)
+    # One call at a time, or random numbers would be drawn in another order in every run.
+    dataset = dataset.batch(batch_size).map(take_in_graph)
     if augment is not None:
-        # One call at a time, or the random numbers would come in another order in every run.
         dataset = dataset.map(augment)
     return dataset.prefetch(tf.data.AUTOTUNE)

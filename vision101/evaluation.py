@@ -1,6 +1,6 @@
 """Scores with intervals: how good a model is, and how sure we are of that."""
 
-from vision101.datasets import DecodedPhotos
+from vision101.datasets import Examples
 
 import keras
 import numpy as np
@@ -16,8 +16,8 @@ JUDGED_PARTS = ("validation", "unseen", "surplus")
 
 CONFIDENCE_LEVEL = 0.95
 
-# Draws from the posterior. Its ends are then stable to a tenth of a percent.
-POSTERIOR_DRAWS = 100_000
+# Draws from the posterior: enough to settle the ends of the interval to a tenth of a percent.
+POSTERIOR_DRAWS = 20_000
 
 
 # Photos that are predicted at once.
@@ -25,13 +25,13 @@ BATCH_SIZE = 64
 
 
 def judge_model(
-    model: keras.Model, decoded: dict[str, DecodedPhotos], class_names: list[str]
+    model: keras.Model, examples: dict[str, Examples], class_names: list[str]
 ) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
     """Score a model on the photos that it was not trained on.
 
     Args:
-        model: Takes RGB photos, 0-255, and gives a probability for each class.
-        decoded: Photos of each part of the split.
+        model: Takes the examples' inputs, and gives a probability for each class.
+        examples: Those of each part of the split.
         class_names: Names in the order of the model's outputs.
 
     Returns:
@@ -39,37 +39,37 @@ def judge_model(
         float (photos, classes).
     """
     probabilities = {
-        part: predict_probabilities(model, decoded[part].pixels, f"Judging {part}")
+        part: predict_probabilities(model, examples[part].inputs, f"Judging {part}")
         for part in JUDGED_PARTS
     }
     scores = {
-        part: score_predictions(decoded[part].labels, probabilities[part], class_names)
+        part: score_predictions(examples[part].labels, probabilities[part], class_names)
         for part in JUDGED_PARTS
     }
     return scores, probabilities
 
 
 def predict_probabilities(
-    model: keras.Model, pixels: np.ndarray, description: str | None = None
+    model: keras.Model, inputs: np.ndarray, description: str | None = None
 ) -> np.ndarray:
     """Return the probability of each class for each photo.
 
     Args:
-        model: Takes RGB photos, 0-255.
-        pixels: uint8 array of shape (photos, image_size, image_size, 3).
+        model: Takes the inputs, and gives a probability for each class.
+        inputs: Photos, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or features.
         description: What the progress bar is for; None for no bar.
 
     Returns:
         float32 array of shape (photos, classes), 0-1, rows adding up to 1.
     """
     starts = tqdm(
-        range(0, len(pixels), BATCH_SIZE),
+        range(0, len(inputs), BATCH_SIZE),
         desc=description,
         unit=" batches",
         disable=description is None,
     )
     batches = [
-        model.predict_on_batch(pixels[start : start + BATCH_SIZE].astype(np.float32))
+        model.predict_on_batch(inputs[start : start + BATCH_SIZE].astype(np.float32))
         for start in starts
     ]
     return np.concatenate(batches) if batches else np.empty((0, model.output_shape[-1]))

@@ -10,6 +10,11 @@ from keras import layers
 # Share of values that are dropped before the last layer of the tuned network.
 TUNED_DROPOUT = 0.2
 
+# A head sees every photo's features in few views, so it needs more to keep it from learning them
+# by heart.
+HEAD_DROPOUT = 0.4
+HEAD_L2 = 1e-3
+
 
 def build_base_cnn(class_count: int, image_size: int) -> keras.Model:
     """Build the article's baseline: three Conv2D and pooling layers, then a dense head.
@@ -48,6 +53,35 @@ def build_tuned_cnn(class_count: int, image_size: int) -> keras.Model:
     return keras.Model(inputs, outputs, name="tuned_cnn")
 
 
+def build_head(class_count: int, channels: int) -> keras.Model:
+    """Build the classifier that goes on top of a frozen backbone.
+
+    Args:
+        class_count: Number of classes.
+        channels: Number of features.
+
+    Returns:
+        Model from features, float32 (batch, channels), to float32 (batch, classes).
+    """
+    inputs = keras.Input((channels,), name="features")
+    x = layers.BatchNormalization(dtype="float32")(inputs)
+    x = layers.Dropout(HEAD_DROPOUT, dtype="float32")(x)
+    outputs = _build_classifier(x, class_count, keras.regularizers.L2(HEAD_L2))
+    return keras.Model(inputs, outputs, name="head")
+
+
+def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Model:
+    """Build the whole model from raw photo to class, out of the layers of both.
+
+    Args:
+        backbone: From photos to feature maps (batch, height, width, channels).
+        head: What `build_head` returned. Training it trains the whole model's last layers.
+    """
+    x = layers.GlobalAveragePooling2D(dtype="float32")(backbone.output)
+    # `call` runs the head's layers in this graph, rather than nesting a model in the model.
+    return keras.Model(backbone.input, head.call(x), name=f"{backbone.name}_classifier")
+
+
 def _build_residual_block(x, filters: int, strides: int):
     shortcut = x
     if strides > 1:
@@ -74,6 +108,12 @@ def _convolve(x, filters: int, kernel_size: int, strides: int = 1):
     return layers.BatchNormalization(momentum=0.9)(x)
 
 
-def _build_classifier(x, class_count: int):
+def _build_classifier(x, class_count: int, regularizer: keras.Regularizer | None = None):
     # Probabilities need float32 whatever the precision of the rest.
-    return layers.Dense(class_count, activation="softmax", dtype="float32", name="probabilities")(x)
+    return layers.Dense(
+        class_count,
+        activation="softmax",
+        kernel_regularizer=regularizer,
+        dtype="float32",
+        name="probabilities",
+    )(x)

@@ -19,8 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-# MPO is what many phones write into files called .jpg.
-PHOTO_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF")
+PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
 # 16 x 16 bits: fine enough to tell photos of one flower apart, coarse enough to see through
 # another size, compression or colouring of the same photo.

@@ -6,7 +6,7 @@ import matplotlib
 
 matplotlib.use("Agg")  # Pictures go to files; a machine may have no screen.
 
-from vision101.datasets import DecodedPhotos
+from vision101.datasets import Examples
 from vision101.files import write_whole
 
 import matplotlib.pyplot as plt
@@ -78,7 +78,7 @@ def plot_confusion(
 
 def plot_answers(
     run_folder: Path,
-    photos: DecodedPhotos,
+    photos: Examples,
     probabilities: np.ndarray,
     class_names: list[str],
     title: str,
@@ -93,8 +93,8 @@ def plot_answers(
         class_names: Names in the order of the columns.
         title: Title of the picture.
     """
-    count = min(GRID_ROWS * GRID_COLUMNS, len(photos.pixels))
-    chosen = np.random.default_rng(0).choice(len(photos.pixels), count, replace=False)
+    count = min(GRID_ROWS * GRID_COLUMNS, len(photos.inputs))
+    chosen = np.random.default_rng(0).choice(len(photos.inputs), count, replace=False)
     true_labels = photos.labels.argmax(axis=1)
     figure, all_axes = plt.subplots(
         GRID_ROWS, GRID_COLUMNS, figsize=(12, 11.5), layout="constrained"
@@ -107,7 +107,7 @@ def plot_answers(
         colour = BLUE if right else VERMILION
         axes.set_axis_on()
         axes.set(xticks=[], yticks=[])
-        axes.imshow(photos.pixels[index])
+        axes.imshow(photos.inputs[index])
         for spine in axes.spines.values():
             spine.set(color=colour, linewidth=2 if right else 5)
         confidence = f"{class_names[answer]} {100 * probabilities[index, answer]:.0f} %"

@@ -81,13 +81,15 @@ def _create_folder(output_folder: Path, name_parts: tuple[str | None, ...]) -> P
     time_and_parts = [datetime.now().strftime("%Y-%m-%d-%H%M%S"), *filter(None, name_parts)]
     name = "-".join(time_and_parts)
     output_folder.mkdir(parents=True, exist_ok=True)
-    for attempt in itertools.count(1):
-        folder = output_folder / (name if attempt == 1 else f"{name}-{attempt}")
+    folder = output_folder / name
+    for attempt in itertools.count(2):
         try:
             folder.mkdir()
+            break
         except FileExistsError:
-            continue
-        return folder
+            # Two runs may start in one second.
+            folder = output_folder / f"{name}-{attempt}"
+    return folder
 
 
 def save_model(model: keras.Model, run_folder: Path) -> None:

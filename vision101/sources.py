@@ -1,11 +1,13 @@
 """Where photos come from: `--data` becomes an ordinary folder with one sub-folder a class."""
 
+import gzip
 import hashlib
 import shutil
 import stat
 import tarfile
 import urllib.request
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,11 +97,8 @@ def _download_tf_flowers(folder: Path) -> None:
             urllib.request.urlopen(request, timeout=CONNECTION_TIMEOUT_SECONDS).close()
             builder = tfds.builder("tf_flowers", data_dir=temporary / "tfds")
             builder.download_and_prepare()
-        except (
-            OSError,
-            tfds.download.DownloadError,
-            tfds.download.NonMatchingChecksumError,
-        ) as error:
+        # TFDS lets through whatever its network, file and archive libraries raise.
+        except Exception as error:
             if getattr(error, "errno", None) in DISK_FULL_ERRORS:
                 raise
             raise UsageError(
@@ -150,7 +149,14 @@ def _unpack_archive(archive: Path, data_folder: Path) -> Path:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with content, target.open("wb") as file:
                         shutil.copyfileobj(content, file)
-            except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError) as error:
+            except (
+                tarfile.TarError,
+                zipfile.BadZipFile,
+                gzip.BadGzipFile,
+                zlib.error,
+                EOFError,
+                RuntimeError,  # of zipfile, where a password is needed
+            ) as error:
                 raise UsageError(
                     f"--data {archive}: damaged or locked archive ({error}); fetch or pack it again"
                 ) from error

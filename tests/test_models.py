@@ -1,0 +1,64 @@
+"""The networks and what training them needs."""
+
+from vision101 import training
+from vision101.models import build_base_cnn, build_tuned_cnn
+from vision101.training import build_learning_rate_schedule, choose_precision
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.mark.parametrize("build_model", [build_base_cnn, build_tuned_cnn])
+def test_models_give_probabilities_and_survive_saving(build_model, tmp_path):
+    model = build_model(3, 32)
+    photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
+    probabilities = model.predict(photos, verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert np.ptp(probabilities, axis=0).max() > 1e-4
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(photos, verbose=0), probabilities)
+
+
+def test_weights_trained_in_mixed_precision_fit_the_float32_model():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = build_tuned_cnn(3, 32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    plain = build_tuned_cnn(3, 32)
+    plain.set_weights(mixed.get_weights())
+    photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(
+        plain.predict(photos, verbose=0), mixed.predict(photos, verbose=0), atol=0.05
+    )
+    assert mixed.output.dtype == "float32"
+
+
+def test_learning_rate_rises_to_its_peak_and_falls_to_zero():
+    schedule = build_learning_rate_schedule(0.1, epochs=100, steps_per_epoch=10)
+    rates = [float(schedule(step)) for step in range(1001)]
+    assert rates[0] == 0
+    assert max(rates) == pytest.approx(0.1)
+    assert np.argmax(rates) == 50
+    assert rates[-1] == pytest.approx(0, abs=1e-6)
+    assert (np.diff(rates[51:]) < 0).all()
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(1, 1), (1, 5), (2, 3)])
+def test_shortest_trainings_start_with_a_step(epochs, steps):
+    schedule = build_learning_rate_schedule(0.1, epochs, steps)
+    assert float(schedule(0)) == pytest.approx(0.1)
+
+
+def test_precision_follows_the_machine(monkeypatch):
+    assert choose_precision("float16") == "mixed_float16"
+    assert choose_precision("float32") == "float32"
+    monkeypatch.setattr(training.tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(training, "_processor_flags", lambda: {"sse2", "avx512_bf16"})
+    assert choose_precision("auto") == "mixed_bfloat16"
+    monkeypatch.setattr(training, "_processor_flags", lambda: {"sse2"})
+    assert choose_precision("auto") == "float32"
+    monkeypatch.setattr(training.tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
+    assert choose_precision("auto") == "mixed_float16"

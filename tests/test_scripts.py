@@ -1,0 +1,269 @@
+"""The scripts as a user runs them, from a folder elsewhere."""
+
+import csv
+import json
+import resource
+import shutil
+import sys
+
+import predict
+import train_cnn
+from vision101.command_line import run_script as run_main
+from vision101.photos import read_pixels
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+PARTS = ("train", "validation", "unseen", "surplus")
+
+
+@pytest.fixture
+def fail(monkeypatch, capsys):
+    """Return a function that runs a `main` that ends badly, and gives its code and one line."""
+
+    def run(script, *arguments) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            run_main(script.main)
+        lines = capsys.readouterr().err.splitlines()
+        return caught.value.code, lines[-1]
+
+    return run
+
+
+def read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_run_folder_is_complete(finished_run):
+    run_folder, outcome = finished_run
+    assert {path.name for path in run_folder.iterdir()} == {
+        "best.keras",
+        "config.json",
+        "log.csv",
+        "plots",
+        "results.json",
+        "split.csv",
+    }
+    assert run_folder.name.endswith("-cnn-augmented-test")
+    for name in ("curves", "confusion", "unseen"):
+        assert min(Image.open(run_folder / "plots" / f"{name}.png").size) >= 400
+    with (run_folder / "log.csv").open(newline="") as file:
+        log = list(csv.DictReader(file))
+    assert len(log) == 2
+    assert {"accuracy", "loss", "val_accuracy", "val_loss"} <= set(log[0])
+
+
+def test_terminal_shows_model_progress_scores_and_where_to_look(finished_run):
+    run_folder, outcome = finished_run
+    assert "Total params" in outcome.out
+    assert "Epoch 2/2" in outcome.out
+    assert "val_accuracy" in outcome.out
+    assert "unseen" in outcome.out
+    assert str(run_folder) in outcome.out.splitlines()[-1]
+    assert "Traceback" not in outcome.err
+    assert "Warning" not in outcome.err
+    # TensorFlow's greeting is kept away.
+    assert "cuda" not in outcome.err.lower()
+
+
+def test_config_tells_how_to_repeat_the_run(finished_run):
+    config = read_json(finished_run[0] / "config.json")
+    assert config["recipe"] == "augmented"
+    assert config["epochs"] == 2
+    assert config["learning_rate"] == train_cnn.RECIPES["augmented"].learning_rate
+    assert config["image_size"] == 32
+    assert config["class_names"] == ["daisy", "dandelion", "roses"]
+    assert config["versions"]["keras"] == keras.__version__
+    assert len(config["split_hash"]) == 64
+
+
+def test_results_score_every_part(finished_run):
+    run_folder, _ = finished_run
+    results = read_json(run_folder / "results.json")
+    with (run_folder / "split.csv").open(newline="") as file:
+        parts = [row["part"] for row in csv.DictReader(file)]
+    # 80 % of the smallest class, 14, is 11; a fifth of that is 2.
+    assert {part: parts.count(part) for part in PARTS} == dict(
+        zip(PARTS, (27, 6, 9, 8), strict=True)
+    )
+    for part in PARTS[1:]:
+        scores = results[part]
+        assert scores["count"] == parts.count(part)
+        low, high = scores["balanced_accuracy_interval"]
+        assert 0 <= low < scores["balanced_accuracy"] < high <= 1 or scores[
+            "balanced_accuracy"
+        ] in (0, 1)
+        assert set(scores["classes"]) == {"daisy", "dandelion", "roses"}
+    model = keras.saving.load_model(run_folder / "best.keras")
+    assert results["parameters"] == model.count_params()
+    assert results["best_epoch"] in (1, 2)
+    assert set(results["seconds"]) == {"photos", "training", "judgement"}
+
+
+def test_painted_photos_are_named_as_such_everywhere(finished_run, run_script, painted_folder):
+    run_folder, outcome = finished_run
+    assert "augmented CNN on painted sample photos" in outcome.out
+    assert read_json(run_folder / "results.json")["painted"] is True
+    assert read_json(run_folder / "config.json")["painted"] is True
+    outcome = run_script("predict.py", "--run", run_folder, painted_folder / "roses")
+    assert "painted" in outcome.out
+
+
+def test_saved_model_holds_preprocessing_and_no_augmentation(finished_run):
+    model = keras.saving.load_model(finished_run[0] / "best.keras")
+    kinds = {type(layer).__name__ for layer in model.layers}
+    assert "Rescaling" in kinds
+    assert not any("Random" in kind for kind in kinds)
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+
+
+def test_same_seed_same_scores(finished_run, run_script, painted_folder, tmp_path):
+    outcome = run_script(
+        "train_cnn.py",
+        *("--data", painted_folder, "--recipe", "augmented", "--epochs", 2),
+        *("--image-size", 32, "--output-dir", tmp_path),
+    )
+    assert outcome.code == 0
+    first, second = finished_run[0], next(tmp_path.iterdir())
+    assert (first / "split.csv").read_text() == (second / "split.csv").read_text()
+    assert (first / "log.csv").read_text() == (second / "log.csv").read_text()
+
+
+def test_prediction_sees_exactly_what_validation_saw(finished_run, run_script, painted_folder):
+    """The answers for all unseen photos, one by one from their files, repeat the judgement."""
+    run_folder, _ = finished_run
+    with (run_folder / "split.csv").open(newline="") as file:
+        unseen = [row for row in csv.DictReader(file) if row["part"] == "unseen"]
+    paths = [painted_folder / row["path"] for row in unseen]
+    outcome = run_script("predict.py", "--run", run_folder, "--json", "--top", 3, *paths)
+    assert outcome.code == 0
+    answers = [json.loads(line) for line in outcome.out.splitlines()]
+    right = np.mean([a["class"] == row["label"] for a, row in zip(answers, unseen, strict=True)])
+    assert right == pytest.approx(read_json(run_folder / "results.json")["unseen"]["accuracy"])
+    # And the numbers are what the model says to the pixels that the datasets hold.
+    model = keras.saving.load_model(run_folder / "best.keras")
+    pixels = np.stack([read_pixels(path, 32) for path in paths])
+    expected = model.predict(pixels.astype("float32"), verbose=0).max(axis=1)
+    np.testing.assert_allclose([a["probability"] for a in answers], expected, atol=1e-5)
+
+
+def test_prediction_of_a_folder_and_of_standard_input(finished_run, run_script, painted_folder):
+    run_folder, _ = finished_run
+    photo = painted_folder / "roses" / "roses-0001.jpg"
+    outcome = run_script(
+        "predict.py", "--run", run_folder, painted_folder / "daisy", "-", stdin=photo.read_bytes()
+    )
+    assert outcome.code == 0
+    assert outcome.out.count("daisy-0") == 14
+    assert "standard input" in outcome.out
+    assert outcome.err == ""
+
+
+def test_unreadable_photos_are_named_and_the_others_predicted(
+    finished_run, run_script, painted_folder, tmp_path
+):
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    photo = painted_folder / "roses" / "roses-0001.jpg"
+    outcome = run_script(
+        "predict.py", "--run", finished_run[0], "--json", text, tmp_path / "nothing.jpg", photo
+    )
+    assert outcome.code == 1
+    assert [json.loads(line)["photo"] for line in outcome.out.splitlines()] == [str(photo)]
+    assert outcome.err.splitlines() == [
+        f"{text}: not a JPEG, PNG, WebP, BMP or GIF picture",
+        f"{tmp_path / 'nothing.jpg'}: no such file",
+    ]
+
+
+def test_newest_complete_run_is_used(finished_run, run_script, project, painted_folder):
+    photo = painted_folder / "roses" / "roses-0001.jpg"
+    outcome = run_script("predict.py", photo)
+    assert outcome.code == 2
+    assert outcome.err.startswith("predict.py: no complete run")
+    assert "python train_cnn.py" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    try:
+        shutil.copytree(finished_run[0], project / "outputs" / "complete")
+        shutil.copytree(finished_run[0], project / "outputs" / "stopped")
+        (project / "outputs" / "stopped" / "results.json").unlink()
+        outcome = run_script("predict.py", photo)
+        assert outcome.code == 0
+        assert "complete" in outcome.out.splitlines()[0]
+    finally:
+        for name in ("complete", "stopped"):
+            shutil.rmtree(project / "outputs" / name)
+
+
+def test_incomplete_or_missing_runs_are_usage_errors(fail, finished_run, tmp_path):
+    code, line = fail(predict, "--run", tmp_path, "photo.jpg")
+    assert (code, "no folder of a run" in line) == (2, True)
+    run = shutil.copytree(finished_run[0], tmp_path / "run")
+    (run / "best.keras").write_bytes(b"damaged")
+    code, line = fail(predict, "--run", run, "photo.jpg")
+    assert (code, "cannot be loaded" in line) == (2, True)
+    (run / "results.json").unlink()
+    code, line = fail(predict, "--run", run, "photo.jpg")
+    assert (code, "did not finish" in line) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--epochs", "0"),
+        ("--epochs", "many"),
+        ("--batch-size", "-1"),
+        ("--image-size", "8"),
+        ("--learning-rate", "0"),
+        ("--learning-rate", "nan"),
+        ("--seed", "-1"),
+        ("--per-class", "4"),
+        ("--recipe", "best"),
+        ("--precision", "float8"),
+        ("--name", "../away"),
+    ],
+)
+def test_values_out_of_range_are_usage_errors(fail, flag, value):
+    code, line = fail(train_cnn, flag, value)
+    assert code == 2
+    assert flag in line
+    assert value in line
+
+
+def test_data_that_cannot_be_used_is_a_usage_error(fail, photo_folder, tmp_path):
+    outputs = tmp_path / "outputs"
+    for arguments, expected in [
+        (("--data", tmp_path / "nothing"), "--data"),
+        (("--data", photo_folder / "roses"), "at least two sub-folders"),
+        (("--data", photo_folder, "--per-class", 20), "--per-class 20"),
+    ]:
+        code, line = fail(train_cnn, "--output-dir", outputs, *arguments)
+        assert code == 2
+        assert expected in line
+    assert not outputs.exists()
+
+
+def test_full_disk_and_unusable_folder_are_one_line(run_script, photo_folder, tmp_path):
+    arguments = ("--data", photo_folder, "--epochs", 1, "--image-size", 16)
+    file = tmp_path / "file"
+    file.write_text("")
+    outcome = run_script("train_cnn.py", *arguments, "--output-dir", file / "outputs")
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1].startswith(f"train_cnn.py: cannot use {file}")
+    assert "Traceback" not in outcome.err
+
+    outcome = run_script(
+        "train_cnn.py",
+        *arguments,
+        *("--output-dir", tmp_path / "outputs"),
+        # Stands in for a full disk: no file may grow beyond so many bytes.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    assert outcome.code == 2
+    assert "no room to write" in outcome.err.splitlines()[-1]
+    assert "Traceback" not in outcome.err
+    assert not list(tmp_path.rglob("results.json"))
+    assert not list(tmp_path.rglob(".partial*"))
