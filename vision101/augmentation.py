@@ -16,7 +16,7 @@ from keras import layers
 from PIL import Image, ImageEnhance, ImageOps
 
 # A crop keeps at least this share of the photo's area, and
-SMALLEST_CROP = 0.35
+SMALLEST_CROP = 0.3
 # stretches one side against the other by up to this factor.
 LARGEST_STRETCH = 4 / 3
 

@@ -60,16 +60,13 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_training_arguments(
-    parser: argparse.ArgumentParser, image_size: int, batch_size: int
-) -> None:
-    """Add the flags of `fit` and of the photos that it gets, with a script's defaults."""
+def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> None:
+    """Add the flags of `fit` and of the photos that it gets."""
     parser.add_argument(
         "--image-size",
         type=integer_from(16, 512),
-        default=image_size,
         metavar="PIXELS",
-        help=f"side of the square that each photo is cut and resized to (default: {image_size})",
+        help="side of the square that each photo is cut and resized to (default: the recipe's)",
     )
     parser.add_argument(
         "--batch-size",
@@ -82,13 +79,13 @@ def add_training_arguments(
         "--epochs",
         type=integer_from(1, 10_000),
         metavar="N",
-        help="times that training goes through all photos (default: depends on the recipe)",
+        help="times that training goes through all photos (default: the recipe's)",
     )
     parser.add_argument(
         "--learning-rate",
         type=number_between(0, 1),
         metavar="RATE",
-        help="size of the steps of training, at its peak (default: depends on the recipe)",
+        help="size of the steps of training, at its peak (default: the recipe's)",
     )
     parser.add_argument(
         "--precision",

@@ -40,9 +40,10 @@ def build_tuned_cnn(class_count: int, image_size: int) -> keras.Model:
 
     Args:
         class_count: Number of classes.
-        image_size: Side of the photos in pixels, at least 16.
+        image_size: Not needed: it takes photos of any size from 16 pixels on, and may be trained
+            at one and used at another.
     """
-    inputs = keras.Input((image_size, image_size, 3), name="photo")
+    inputs = keras.Input((None, None, 3), name="photo")
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     x = layers.Activation("relu")(_convolve(x, 32, 3, strides=2))
     for filters, strides in ((48, 2), (96, 2), (96, 1), (192, 2), (192, 1)):
