@@ -61,7 +61,8 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> None:
-    """Add the flags of `fit` and of the photos that it gets."""
+    """Add the flags of a training script: those of its photos, of `fit` and of its output."""
+    add_data_arguments(parser)
     parser.add_argument(
         "--image-size",
         type=integer_from(16, 512),
@@ -93,6 +94,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> 
         default="auto",
         help="arithmetic of training (default: auto, the fastest on this machine)",
     )
+    add_output_arguments(parser)
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:

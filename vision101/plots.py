@@ -8,6 +8,7 @@ matplotlib.use("Agg")  # Pictures go to files; a machine may have no screen.
 
 from vision101.datasets import Examples
 from vision101.files import write_whole
+from vision101.training import find_best_epoch
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,20 +20,18 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 GRID_ROWS, GRID_COLUMNS = 4, 5
 
 
-def plot_curves(
-    run_folder: Path, history: dict[str, list[float]], best_epoch: int, title: str
-) -> None:
+def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -> None:
     """Plot accuracy and loss of every epoch, for training and validation.
 
     Args:
         run_folder: The picture goes to `plots/curves.png` in it.
         history: `keras.callbacks.History.history`: values of `accuracy`, `loss`, `val_accuracy`
             and `val_loss`, one for each epoch.
-        best_epoch: The epoch whose weights were kept, counted from 1.
         title: Title of the picture.
     """
     figure, (accuracy_axes, loss_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     epochs = range(1, len(history["loss"]) + 1)
+    best_epoch = find_best_epoch(history)
     for axes, name, scale in ((accuracy_axes, "accuracy", 100), (loss_axes, "loss", 1)):
         marker = "o" if len(epochs) == 1 else None
         for key, label, colour, style in (

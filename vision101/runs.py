@@ -14,6 +14,7 @@ from vision101.files import write_whole
 from vision101.photos import Photo, list_classes
 from vision101.sources import PhotoSource
 from vision101.split import hash_split, write_split
+from vision101.training import find_best_epoch
 
 import keras
 
@@ -43,25 +44,23 @@ class Stopwatch:
 
 
 def start_run(
-    name_parts: tuple[str, ...],
+    name: str,
     arguments: argparse.Namespace,
-    settled: dict,
     source: PhotoSource,
     split: dict[str, list[Photo]],
 ) -> Path:
     """Make a folder for a run, with all that it takes to repeat it: `split.csv`, `config.json`.
 
     Args:
-        name_parts: What the folder's name says between its time and `--name`.
+        name: What the folder's name says between its time and `--name`.
         arguments: The flags of the script.
-        settled: What was settled on for flags that were not given.
         source: Where the photos came from.
         split: What `split_photos` returned.
 
     Returns:
-        The new folder, `<time>-<name parts>` below `--output-dir`; never one that existed.
+        The new folder, `<time>-<name>` below `--output-dir`; never one that existed.
     """
-    run_folder = _create_folder(arguments.output_dir, (*name_parts, arguments.name))
+    run_folder = _create_folder(arguments.output_dir, name, arguments.name)
     (run_folder / "plots").mkdir()
     write_split(run_folder, split, source)
     photos = {
@@ -72,14 +71,15 @@ def start_run(
     }
     versions = {package: version(package) for package in RECORDED_PACKAGES}
     versions |= {"python": platform.python_version(), "platform": platform.platform()}
-    config = vars(arguments) | settled | photos | {"versions": versions}
+    precision = {"dtype_policy": keras.config.dtype_policy().name}
+    config = vars(arguments) | precision | photos | {"versions": versions}
     _write_json(run_folder / CONFIG_NAME, config)
     return run_folder
 
 
-def _create_folder(output_folder: Path, name_parts: tuple[str | None, ...]) -> Path:
-    time_and_parts = [datetime.now().strftime("%Y-%m-%d-%H%M%S"), *filter(None, name_parts)]
-    name = "-".join(time_and_parts)
+def _create_folder(output_folder: Path, *name_parts: str | None) -> Path:
+    time_stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    name = "-".join([time_stamp, *filter(None, name_parts)])
     output_folder.mkdir(parents=True, exist_ok=True)
     folder = output_folder / name
     for attempt in itertools.count(2):
@@ -102,7 +102,7 @@ def finish_run(
     run_folder: Path,
     scores: dict[str, dict],
     model: keras.Model,
-    best_epoch: int,
+    history: dict[str, list[float]],
     seconds: dict[str, float],
     source: PhotoSource,
 ) -> None:
@@ -112,14 +112,14 @@ def finish_run(
         run_folder: Folder of the run.
         scores: For each part what `score_predictions` returned.
         model: The model that was judged.
-        best_epoch: The epoch whose weights it has, counted from 1.
+        history: What `fit` returned of every epoch; the model is the best one's.
         seconds: For each stage of the run its seconds.
         source: Where the photos came from.
     """
     about = {
         "painted": source.painted,
         "parameters": model.count_params(),
-        "best_epoch": best_epoch,
+        "best_epoch": find_best_epoch(history),
         "seconds": seconds,
     }
     _write_json(run_folder / RESULTS_NAME, scores | about)

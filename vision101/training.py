@@ -1,4 +1,4 @@
-"""What the scripts' `compile` and `fit` need: arithmetic precision and learning-rate schedule."""
+"""What goes with `compile` and `fit`: arithmetic precision, and the learning-rate schedule."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import tensorflow as tf
 # Processor flags of Linux for arithmetic on bfloat16 (x86, and Arm).
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
-# Large steps before the statistics of BatchNormalization have settled do harm.
-WARM_UP_EPOCHS = 5
+# Of all steps. Large ones before the statistics of BatchNormalization have settled do harm.
+WARM_UP_SHARE = 0.05
 
 
 def choose_precision(precision: str) -> str:
@@ -40,20 +40,39 @@ def _processor_flags() -> set[str]:
     return set()
 
 
-def build_learning_rate_schedule(
-    peak: float, epochs: int, steps_per_epoch: int
-) -> keras.optimizers.schedules.CosineDecay:
+def build_learning_rate_schedule(peak: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
     """Build a schedule that rises linearly to `peak` and falls to zero along a cosine.
 
     After Loshchilov & Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts"
-    (without the restarts), and Goyal et al. 2017, "Accurate, Large Minibatch SGD" (the warm-up,
-    here at most a tenth of the training).
+    (without the restarts), and Goyal et al. 2017, "Accurate, Large Minibatch SGD" (the warm-up).
+
+    Args:
+        peak: The largest learning rate.
+        steps: Batches in all of the training.
     """
-    steps = epochs * steps_per_epoch
-    warm_up_steps = min(WARM_UP_EPOCHS * steps_per_epoch, steps // 10)
+    warm_up_steps = int(WARM_UP_SHARE * steps)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warm_up_steps else peak,
-        decay_steps=max(steps - warm_up_steps, 1),
+        decay_steps=steps - warm_up_steps,
         warmup_target=peak if warm_up_steps else None,
         warmup_steps=warm_up_steps,
     )
+
+
+def convert_to_float32(model: keras.Model) -> keras.Model:
+    """Return the same Functional model with all arithmetic in float32, which runs well anywhere.
+
+    Mixed precision keeps its weights in float32, so nothing is lost.
+    """
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        return layer.__class__.from_config(layer.get_config() | {"dtype": "float32"})
+
+    converted = keras.models.clone_model(model, clone_function=clone)
+    converted.set_weights(model.get_weights())
+    return converted
+
+
+def find_best_epoch(history: dict[str, list[float]]) -> int:
+    """Return the epoch of the best validation accuracy, the first of several, counted from 1."""
+    return 1 + history["val_accuracy"].index(max(history["val_accuracy"]))
