@@ -124,7 +124,7 @@ def main() -> None:
     plot_confusion(run_folder, scores["unseen"]["confusion"], class_names, title)
     plot_answers(run_folder, examples["unseen"], probabilities["unseen"], class_names, title)
     print_scores(scores, title)
-    finish_run(run_folder, scores, best_model, history, stopwatch.seconds, source)
+    finish_run(run_folder, scores, best_model, history, stopwatch.seconds, title, source)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -61,13 +61,16 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> None:
-    """Add the flags of a training script: those of its photos, of `fit` and of its output."""
+    """Add the flags of a training script: those of its photos, of `fit` and of its output.
+
+    The script sets the defaults of `--image-size`, `--epochs` and `--learning-rate`.
+    """
     add_data_arguments(parser)
     parser.add_argument(
         "--image-size",
         type=integer_from(16, 512),
         metavar="PIXELS",
-        help="side of the square that each photo is cut and resized to (default: the recipe's)",
+        help="side of the square that each photo is cut and resized to",
     )
     parser.add_argument(
         "--batch-size",
@@ -80,13 +83,13 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> 
         "--epochs",
         type=integer_from(1, 10_000),
         metavar="N",
-        help="times that training goes through all photos (default: the recipe's)",
+        help="times that training goes through all photos",
     )
     parser.add_argument(
         "--learning-rate",
         type=number_between(0, 1),
         metavar="RATE",
-        help="size of the steps of training, at its peak (default: the recipe's)",
+        help="size of the steps of training, at its peak",
     )
     parser.add_argument(
         "--precision",
@@ -95,6 +98,46 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> 
         help="arithmetic of training (default: auto, the fastest on this machine)",
     )
     add_output_arguments(parser)
+
+
+def add_backbone_arguments(
+    parser: argparse.ArgumentParser, backbone: str, weights: str, views: int
+) -> None:
+    """Add the flags of transfer learning, with the script's defaults."""
+    parser.add_argument(
+        "--backbone",
+        default=backbone,
+        metavar="NAME",
+        help="a network of Keras Applications (see vision101/backbones.py), or a saved model, "
+        f"FILE.keras, from raw photos to features (default: {backbone})",
+    )
+    parser.add_argument(
+        "--weights",
+        default=weights,
+        metavar="WEIGHTS",
+        help="imagenet (downloaded once), none (random), or the .h5 file of Keras Applications "
+        f"for the network without its top (default: {weights})",
+    )
+    parser.add_argument(
+        "--views",
+        type=integer_from(1, 1000),
+        default=views,
+        metavar="K",
+        help="views of each training photo: the plain one, and K - 1 that are varied "
+        f"(default: {views})",
+    )
+    parser.add_argument(
+        "--no-feature-cache",
+        dest="feature_cache",
+        action="store_false",
+        help="go through the backbone in every epoch: the plain way, and slow",
+    )
+    parser.add_argument(
+        "--fine-tune",
+        type=integer_from(1),
+        metavar="N",
+        help="then train the last N layers of the backbone too",
+    )
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:

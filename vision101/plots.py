@@ -16,6 +16,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 # From Okabe & Ito 2008, "Color Universal Design": people with any colour vision tell them apart.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
 
 GRID_ROWS, GRID_COLUMNS = 4, 5
 
@@ -52,6 +53,51 @@ def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -
     loss_axes.set_ylim(0, 1.1 * highest)
     figure.suptitle(title, fontsize=14)
     _save(figure, run_folder / "plots" / "curves.png")
+
+
+def plot_side_by_side(
+    run_folder: Path,
+    runs: dict[str, tuple[dict[str, list[float]], dict]],
+) -> None:
+    """Plot runs on one split beside one another: accuracy by epoch, and on unseen photos.
+
+    Args:
+        run_folder: The picture goes to `plots/side-by-side.png` in it.
+        runs: For the title of each run, at most four, its history, as of `plot_curves`, and its
+            scores of the unseen photos.
+    """
+    figure, (curve_axes, score_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    for position, (colour, title) in enumerate(zip(COLOURS, runs, strict=False)):
+        history, scores = runs[title]
+        epochs = range(1, len(history["loss"]) + 1)
+        for key, style, name in (
+            ("accuracy", "-", "training"),
+            ("val_accuracy", "--", "validation"),
+        ):
+            values = 100 * np.array(history[key])
+            curve_axes.plot(epochs, values, style, color=colour, label=f"{title}, {name}")
+        score = scores["balanced_accuracy"]
+        low, high = scores["balanced_accuracy_interval"]
+        score_axes.barh(
+            position,
+            100 * score,
+            xerr=[[100 * (score - low)], [100 * (high - score)]],
+            color=colour,
+            capsize=6,
+        )
+        score_axes.text(2, position, f"{100 * score:.1f} %", color="white", va="center", size=14)
+    curve_axes.set(title="Accuracy", xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
+    curve_axes.grid(alpha=0.3)
+    curve_axes.legend()
+    score_axes.set(
+        title="Unseen photos",
+        xlabel="balanced accuracy (%), with 95 % interval",
+        xlim=(0, 102),
+        yticks=range(len(runs)),
+        yticklabels=list(runs),
+    )
+    score_axes.invert_yaxis()
+    _save(figure, run_folder / "plots" / "side-by-side.png")
 
 
 def plot_confusion(

@@ -1,6 +1,7 @@
 """One folder a run: `results.json` is written last and marks the run complete."""
 
 import argparse
+import csv
 import itertools
 import json
 import platform
@@ -8,6 +9,7 @@ import time
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from vision101.command_line import UsageError, shown_path
 from vision101.files import write_whole
@@ -104,6 +106,7 @@ def finish_run(
     model: keras.Model,
     history: dict[str, list[float]],
     seconds: dict[str, float],
+    title: str,
     source: PhotoSource,
 ) -> None:
     """Write `results.json` and say where to look: from now on the run counts as complete.
@@ -114,9 +117,11 @@ def finish_run(
         model: The model that was judged.
         history: What `fit` returned of every epoch; the model is the best one's.
         seconds: For each stage of the run its seconds.
+        title: What the run is called in what a person sees.
         source: Where the photos came from.
     """
     about = {
+        "title": title,
         "painted": source.painted,
         "parameters": model.count_params(),
         "best_epoch": find_best_epoch(history),
@@ -148,6 +153,40 @@ def find_run(run: Path | None, output_folder: Path) -> Path:
             "python train_cnn.py"
         )
     return max(runs, key=lambda folder: (folder / RESULTS_NAME).stat().st_mtime_ns)
+
+
+class FinishedRun(NamedTuple):
+    """What a complete run left behind.
+
+    Attributes:
+        folder: Its folder.
+        config: Content of `config.json`.
+        results: Content of `results.json`.
+        history: For each column of `log.csv` its value in every epoch.
+    """
+
+    folder: Path
+    config: dict
+    results: dict
+    history: dict[str, list[float]]
+
+
+def find_run_on_split(
+    output_folder: Path, kind: str, split: dict[str, list[Photo]]
+) -> FinishedRun | None:
+    """Return the newest complete run of a kind (`cnn` or `transfer`) on the same split, if any."""
+    results = sorted(
+        output_folder.glob(f"*-{kind}-*/{RESULTS_NAME}"), key=lambda path: path.stat().st_mtime_ns
+    )
+    for path in reversed(results):
+        folder = path.parent
+        config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        if config["split_hash"] == hash_split(split):
+            with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            history = {key: [float(row[key]) for row in rows] for key in rows[0]}
+            return FinishedRun(folder, config, json.loads(path.read_text("utf-8")), history)
+    return None
 
 
 def load_run(run_folder: Path) -> tuple[keras.Model, dict]:

@@ -1,0 +1,186 @@
+"""Train a classifier on top of a pretrained network: better than from scratch, and in minutes.
+
+    python train_transfer.py                     on a frozen ResNet50, on tf_flowers
+    python train_transfer.py --fine-tune 30      and then its last 30 layers too, gently
+    python train_transfer.py --backbone MobileNetV2
+    python train_transfer.py --weights none      without a download: shows how, not how well
+    python train_transfer.py --data my_photos/   one sub-folder a class
+
+SCORES
+"""
+
+import argparse
+
+from vision101.augmentation import build_augmentation
+from vision101.backbones import build_backbone, print_trainable, unfreeze_last_layers
+from vision101.command_line import (
+    ArgumentParser,
+    add_backbone_arguments,
+    add_training_arguments,
+    run_script,
+)
+from vision101.datasets import build_dataset, decode_photos, decode_split
+from vision101.evaluation import judge_model, print_scores
+from vision101.features import compute_split_features
+from vision101.models import build_head, join_backbone_and_head
+from vision101.photos import index_photos, list_classes
+from vision101.plots import plot_answers, plot_confusion, plot_curves, plot_side_by_side
+from vision101.runs import Stopwatch, find_run_on_split, finish_run, save_model, start_run
+from vision101.sources import find_photos
+from vision101.split import split_photos
+from vision101.training import (
+    build_learning_rate_schedule,
+    choose_precision,
+    convert_to_float32,
+)
+
+import keras
+
+BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # the article's
+IMAGE_SIZE = 224  # pixels a side: what most pretrained networks learnt from
+BATCH_SIZE = 32
+VIEWS = 6  # of each training photo; each costs one pass through the backbone
+EPOCHS = 60  # of the head: fractions of a second each
+LEARNING_RATE = 1e-3
+FINE_TUNE_EPOCHS = 12  # of the whole: a pass through the backbone each
+FINE_TUNE_LEARNING_RATE = 1e-4  # larger steps would undo what a million photos taught
+WEIGHT_DECAY = 0.01
+LABEL_SMOOTHING = 0.1  # share of certainty taken from the labels: not all are right
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    keras.utils.set_random_seed(arguments.seed)
+    stopwatch = Stopwatch()
+
+    # Photos, split into parts with as many of each class.
+    source = find_photos(arguments.data)
+    photos = index_photos(source)
+    class_names = list_classes(photos)
+    split = split_photos(photos, arguments.seed, arguments.per_class)
+    stopwatch.end_stage("photos")
+
+    # The model: a frozen backbone, and a head to be trained.
+    keras.config.set_dtype_policy(choose_precision(arguments.precision))
+    backbone = build_backbone(arguments.backbone, arguments.weights, arguments.image_size)
+    head = build_head(len(class_names), backbone.model.output_shape[-1])
+    model = join_backbone_and_head(backbone.model, head)
+    print_trainable(model)
+
+    # A frozen backbone says the same of the same picture every time. So it is asked once, and
+    # what it says is kept; the head learns from that. The plain way asks it in every epoch.
+    if arguments.feature_cache:
+        trained = head
+        examples = compute_split_features(
+            backbone, split, class_names, arguments.views, arguments.image_size
+        )
+    else:
+        trained = model
+        examples = decode_split(split, class_names, arguments.image_size, arguments.views)
+    stopwatch.end_stage("features")
+
+    # Train the head.
+    suffix = "-fine-tuned" if arguments.fine_tune else ""
+    run_folder = start_run(f"transfer-{backbone.name}{suffix}", arguments, source, split)
+    train_dataset = build_dataset(
+        examples["train"], arguments.batch_size, shuffle_seed=arguments.seed, views=True
+    )
+    history = fit(
+        trained,
+        train_dataset,
+        build_dataset(examples["validation"], arguments.batch_size),
+        arguments.learning_rate,
+        arguments.epochs,
+        run_folder,
+    )
+    save_model(model, run_folder)
+    stopwatch.end_stage("training")
+
+    # On request, train the last layers of the backbone too, on photos that are varied anew.
+    if arguments.fine_tune:
+        unfreeze_last_layers(backbone.model, arguments.fine_tune)
+        print_trainable(model)
+        trained = model
+        examples = decode_split(split, class_names, arguments.image_size)
+        augment = build_augmentation(arguments.image_size)
+        train_dataset = build_dataset(
+            examples["train"], arguments.batch_size, augment, shuffle_seed=arguments.seed
+        )
+        history = fit(
+            model,
+            train_dataset,
+            build_dataset(examples["validation"], arguments.batch_size),
+            FINE_TUNE_LEARNING_RATE,
+            FINE_TUNE_EPOCHS,
+            run_folder,
+            history,
+        )
+        stopwatch.end_stage("fine-tuning")
+
+    # Save it once more, without what only training needs.
+    best_model = convert_to_float32(model)
+    save_model(best_model, run_folder)
+
+    # Judge it, once, on photos that had no part in training.
+    judged = best_model if trained is model else head
+    scores, probabilities = judge_model(judged, examples, class_names)
+    stopwatch.end_stage("judgement")
+
+    # Show it, and beside it the newest CNN on the same split, if there is one.
+    title = backbone.title + (" on painted sample photos" if source.painted else "")
+    unseen = decode_photos(split["unseen"], class_names, arguments.image_size, "unseen")
+    plot_curves(run_folder, history, title)
+    plot_confusion(run_folder, scores["unseen"]["confusion"], class_names, title)
+    plot_answers(run_folder, unseen, probabilities["unseen"], class_names, title)
+    print_scores(scores, title)
+    if cnn_run := find_run_on_split(arguments.output_dir, "cnn", split):
+        cnn_title, cnn_scores = cnn_run.results["title"], cnn_run.results
+        runs = {
+            cnn_title: (cnn_run.history, cnn_scores["unseen"]),
+            title: (history, scores["unseen"]),
+        }
+        plot_side_by_side(run_folder, runs)
+        print_scores({part: cnn_scores[part] for part in scores}, cnn_title)
+    finish_run(run_folder, scores, best_model, history, stopwatch.seconds, title, source)
+
+
+def fit(model, train_dataset, validation_dataset, learning_rate, epochs, run_folder, earlier=None):
+    """Compile and fit, going on where `earlier` history ends; the model gets its best weights."""
+    earlier = earlier or {}
+    done, best = len(earlier.get("loss", [])), max(earlier.get("val_accuracy", [0.0]))
+    model.compile(
+        optimizer=keras.optimizers.AdamW(
+            build_learning_rate_schedule(learning_rate, epochs * len(train_dataset)),
+            weight_decay=WEIGHT_DECAY,
+        ),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
+        metrics=["accuracy"],
+    )
+    checkpoint = run_folder / "best.keras"
+    history = model.fit(
+        train_dataset,
+        validation_data=validation_dataset,
+        initial_epoch=done,
+        epochs=done + epochs,
+        shuffle=False,  # the dataset does it
+        callbacks=[
+            keras.callbacks.ModelCheckpoint(
+                checkpoint, "val_accuracy", save_best_only=True, initial_value_threshold=best
+            ),
+            keras.callbacks.CSVLogger(run_folder / "log.csv", append=bool(earlier)),
+        ],
+    ).history
+    model.set_weights(keras.saving.load_model(checkpoint, compile=False).get_weights())
+    return {key: earlier.get(key, []) + values for key, values in history.items()}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(__doc__)
+    add_backbone_arguments(parser, BACKBONE, WEIGHTS, VIEWS)
+    add_training_arguments(parser, BATCH_SIZE)
+    parser.set_defaults(image_size=IMAGE_SIZE, epochs=EPOCHS, learning_rate=LEARNING_RATE)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_script(main)

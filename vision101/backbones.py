@@ -1,0 +1,185 @@
+"""Pretrained networks without their top, frozen: they turn a photo into features."""
+
+import hashlib
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from vision101.command_line import UsageError
+
+import keras
+
+# Each network of Keras Applications with the preprocessing that it was trained with. Scaling to
+# 0-1 in its place is a common mistake that costs much accuracy.
+APPLICATIONS = {
+    "ResNet50": (keras.applications.ResNet50, keras.applications.resnet50.preprocess_input),
+    "ResNet50V2": (keras.applications.ResNet50V2, keras.applications.resnet_v2.preprocess_input),
+    "MobileNetV2": (
+        keras.applications.MobileNetV2,
+        keras.applications.mobilenet_v2.preprocess_input,
+    ),
+    "EfficientNetV2B0": (
+        keras.applications.EfficientNetV2B0,
+        keras.applications.efficientnet_v2.preprocess_input,  # does nothing: it is inside
+    ),
+}
+
+
+class Backbone(NamedTuple):
+    """A frozen network from raw photos to features.
+
+    Attributes:
+        name: What to call it in names of files and folders.
+        title: What to call a classifier on top of it in what a person sees.
+        model: Takes float32 (batch, image_size, image_size, 3), RGB, 0-255, and gives features
+            (batch, height, width, channels). All of its layers are frozen.
+        pretrained: Whether its weights were trained; random ones give poor features.
+        key: Hash of architecture and weights: equal keys, equal features.
+    """
+
+    name: str
+    title: str
+    model: keras.Model
+    pretrained: bool
+    key: str
+
+
+def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
+    """Build a frozen backbone for photos of one size, in the global dtype policy.
+
+    Args:
+        backbone: A key of `APPLICATIONS`, or the path of a saved Keras model that takes raw
+            photos, RGB, 0-255, of any size or of `image_size`, and gives feature maps.
+        weights: `imagenet`, `none` (random), or the path of an `.h5` or `.weights.h5` file for
+            that network without its top. A saved model brings its own.
+        image_size: Side of the photos in pixels.
+
+    Raises:
+        UsageError: There is no such backbone or file, it does not fit, or the weights cannot be
+            downloaded.
+    """
+    if backbone in APPLICATIONS:
+        model = _build_application(backbone, weights, image_size)
+        name, pretrained = backbone, weights != "none"
+    elif Path(backbone).suffix == ".keras":
+        model = _load_backbone(Path(backbone), image_size)
+        name, pretrained = Path(backbone).stem, True
+    else:
+        raise UsageError(
+            f"--backbone {backbone}: unknown; give one of {', '.join(APPLICATIONS)}, or the path "
+            "of a saved model, which ends in .keras"
+        )
+    if len(model.output_shape) != 4:
+        raise UsageError(
+            f"--backbone {backbone}: gives {model.output_shape}, but feature maps of shape (batch, "
+            "height, width, channels) are needed; save the model without its top"
+        )
+    model.trainable = False
+    title = f"{name} transfer" if pretrained else f"UNTRAINED {name} (random weights)"
+    return Backbone(name, title, model, pretrained, _hash_model(model))
+
+
+def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
+    build_model, preprocess_input = APPLICATIONS[name]
+    inputs = keras.Input((image_size, image_size, 3), name="photo")
+    try:
+        network = build_model(
+            include_top=False,
+            weights=None if weights == "none" else weights,
+            # One flat graph from the photo on: nothing hides in a model within the model.
+            input_tensor=preprocess_input(inputs),
+        )
+    # Keras raises a plain Exception where a download fails, and others where a file is no use.
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        if weights == "imagenet":
+            raise UsageError(
+                f"the weights of {name} could not be downloaded ({reason}). Ways on: try again "
+                "when the network is there; or fetch the file named above elsewhere and use "
+                "--weights FILE; or use another network, --backbone FILE.keras; or do without, "
+                "--weights none, which shows how it works but not how well"
+            ) from error
+        raise UsageError(
+            f"--weights {weights}: no weights of {name} without its top ({reason}); give "
+            "imagenet, none, or the .h5 file of Keras Applications that ends in _notop.h5"
+        ) from error
+    return keras.Model(inputs, network.output, name=name.lower())
+
+
+def _load_backbone(path: Path, image_size: int) -> keras.Model:
+    try:
+        model = keras.saving.load_model(path, compile=False)
+        inputs = keras.Input((image_size, image_size, 3), name="photo")
+        return rebuild_model(model, inputs, keras.config.dtype_policy().name)
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"--backbone {path}: cannot be used on photos of {image_size} pixels ({reason}); "
+            "give a Functional model saved by Keras that takes them"
+        ) from error
+
+
+def rebuild_model(model: keras.Model, inputs: keras.KerasTensor, dtype_policy: str) -> keras.Model:
+    """Build a model anew on other inputs and in another precision, with the same weights.
+
+    Models within the model are dissolved, so the new one is a flat graph.
+
+    Args:
+        model: A Functional model with one input and one output.
+        inputs: What the new model starts from.
+        dtype_policy: Name of the dtype policy of the new model's layers. Those fixed to float32
+            under a mixed policy lose that.
+    """
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        config["dtype"] = dtype_policy
+        return layer.__class__.from_config(config)
+
+    def call(layer: Callable, *arguments, **options):
+        # Calling `call` rather than the model runs its layers here, in this graph.
+        apply = layer.call if isinstance(layer, keras.Model) else layer
+        return apply(*arguments, **options)
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=True)
+    copy.set_weights(model.get_weights())
+    return keras.Model(inputs, copy.call(inputs), name=model.name)
+
+
+def _hash_model(model: keras.Model) -> str:
+    digest = hashlib.sha256(model.to_json().encode())
+    for weights in model.get_weights():
+        digest.update(weights.tobytes())
+    return digest.hexdigest()
+
+
+def unfreeze_last_layers(model: keras.Model, count: int) -> int:
+    """Make the last `count` layers of a backbone trainable, except BatchNormalization.
+
+    Its statistics, made from a million photos, would be spoilt by batches of a few (Keras guide
+    "Transfer learning & fine-tuning").
+
+    Returns:
+        How many layers with weights are now trainable.
+    """
+    model.trainable = True
+    for position, layer in enumerate(model.layers):
+        layer.trainable = position >= len(model.layers) - count and not isinstance(
+            layer, keras.layers.BatchNormalization
+        )
+    return sum(bool(layer.trainable_weights) for layer in model.layers)
+
+
+def print_trainable(model: keras.Model) -> None:
+    """Print the name of every layer of a model under its trainable flag."""
+    for flag in (False, True):
+        names = [layer.name for layer in model.layers if layer.trainable == flag]
+        weights = sum(
+            weight.shape.num_elements()
+            for layer in model.layers
+            if layer.trainable == flag
+            for weight in layer.weights
+        )
+        print(f"\ntrainable = {flag}: {len(names)} layers, {weights:,} weights")
+        print(textwrap.indent(textwrap.fill(", ".join(names) or "none", 96), "  "))
