@@ -17,17 +17,13 @@ from vision101.augmentation import build_augmentation
 from vision101.command_line import ArgumentParser, add_training_arguments, run_script
 from vision101.datasets import build_dataset, decode_split
 from vision101.evaluation import judge_model, print_scores
-from vision101.models import build_base_cnn, build_tuned_cnn
+from vision101.models import build_base_cnn, build_tuned_cnn, rebuild_model
 from vision101.photos import index_photos, list_classes
 from vision101.plots import plot_answers, plot_confusion, plot_curves
 from vision101.runs import Stopwatch, finish_run, save_model, start_run
 from vision101.sources import find_photos
 from vision101.split import split_photos
-from vision101.training import (
-    build_learning_rate_schedule,
-    choose_precision,
-    convert_to_float32,
-)
+from vision101.training import build_learning_rate_schedule, choose_precision
 
 import keras
 
@@ -110,8 +106,8 @@ def main() -> None:
     ).history
     stopwatch.end_stage("training")
 
-    # Save it once more, without what only training needs.
-    best_model = convert_to_float32(keras.saving.load_model(checkpoint, compile=False))
+    # Save it once more, in float32, which every machine is good at.
+    best_model = rebuild_model(keras.saving.load_model(checkpoint, compile=False), "float32")
     save_model(best_model, run_folder)
 
     # Judge it, once, on photos that had no part in training.

@@ -22,17 +22,13 @@ from vision101.command_line import (
 from vision101.datasets import build_dataset, decode_photos, decode_split
 from vision101.evaluation import judge_model, print_scores
 from vision101.features import compute_split_features
-from vision101.models import build_head, join_backbone_and_head
+from vision101.models import build_head, join_backbone_and_head, rebuild_model
 from vision101.photos import index_photos, list_classes
 from vision101.plots import plot_answers, plot_confusion, plot_curves, plot_side_by_side
 from vision101.runs import Stopwatch, find_run_on_split, finish_run, save_model, start_run
 from vision101.sources import find_photos
 from vision101.split import split_photos
-from vision101.training import (
-    build_learning_rate_schedule,
-    choose_precision,
-    convert_to_float32,
-)
+from vision101.training import build_learning_rate_schedule, choose_precision
 
 import keras
 
@@ -117,8 +113,8 @@ def main() -> None:
         )
         stopwatch.end_stage("fine-tuning")
 
-    # Save it once more, without what only training needs.
-    best_model = convert_to_float32(model)
+    # Save it once more, in float32, which every machine is good at.
+    best_model = rebuild_model(model, "float32")
     save_model(best_model, run_folder)
 
     # Judge it, once, on photos that had no part in training.

@@ -49,7 +49,7 @@ def photo_folder(painted_folder, tmp_path) -> Path:
 def project(tmp_path_factory) -> Path:
     """Return a fresh copy of the project, so that no test reads or fills the real data/."""
     copy = tmp_path_factory.mktemp("project")
-    for name in ("train_cnn.py", "predict.py", "vision101", "data", "outputs"):
+    for name in ("train_cnn.py", "train_transfer.py", "predict.py", "vision101", "data", "outputs"):
         source = PROJECT / name
         if source.is_file():
             shutil.copy(source, copy)

@@ -1,8 +1,8 @@
 """The networks and what training them needs."""
 
 from vision101 import training
-from vision101.models import build_base_cnn, build_tuned_cnn
-from vision101.training import build_learning_rate_schedule, choose_precision, convert_to_float32
+from vision101.models import build_base_cnn, build_tuned_cnn, rebuild_model
+from vision101.training import build_learning_rate_schedule, choose_precision
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ def test_models_trained_in_mixed_precision_become_float32_ones():
         mixed = build_tuned_cnn(3, 32)
     finally:
         keras.config.set_dtype_policy("float32")
-    plain = convert_to_float32(mixed)
+    plain = rebuild_model(mixed, "float32")
     assert {layer.dtype_policy.name for layer in plain.layers} == {"float32"}
     for before, after in zip(mixed.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)

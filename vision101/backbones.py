@@ -2,11 +2,11 @@
 
 import hashlib
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from vision101.command_line import UsageError
+from vision101.models import rebuild_model
 
 import keras
 
@@ -111,40 +111,13 @@ def _load_backbone(path: Path, image_size: int) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False)
         inputs = keras.Input((image_size, image_size, 3), name="photo")
-        return rebuild_model(model, inputs, keras.config.dtype_policy().name)
+        return rebuild_model(model, keras.config.dtype_policy().name, inputs)
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"--backbone {path}: cannot be used on photos of {image_size} pixels ({reason}); "
             "give a Functional model saved by Keras that takes them"
         ) from error
-
-
-def rebuild_model(model: keras.Model, inputs: keras.KerasTensor, dtype_policy: str) -> keras.Model:
-    """Build a model anew on other inputs and in another precision, with the same weights.
-
-    Models within the model are dissolved, so the new one is a flat graph.
-
-    Args:
-        model: A Functional model with one input and one output.
-        inputs: What the new model starts from.
-        dtype_policy: Name of the dtype policy of the new model's layers. Those fixed to float32
-            under a mixed policy lose that.
-    """
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        config = layer.get_config()
-        config["dtype"] = dtype_policy
-        return layer.__class__.from_config(config)
-
-    def call(layer: Callable, *arguments, **options):
-        # Calling `call` rather than the model runs its layers here, in this graph.
-        apply = layer.call if isinstance(layer, keras.Model) else layer
-        return apply(*arguments, **options)
-
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=True)
-    copy.set_weights(model.get_weights())
-    return keras.Model(inputs, copy.call(inputs), name=model.name)
 
 
 def _hash_model(model: keras.Model) -> str:

@@ -65,8 +65,9 @@ def build_head(class_count: int, channels: int) -> keras.Model:
         Model from features, float32 (batch, channels), to float32 (batch, classes).
     """
     inputs = keras.Input((channels,), name="features")
-    x = layers.BatchNormalization(dtype="float32")(inputs)
-    x = layers.Dropout(HEAD_DROPOUT, dtype="float32")(x)
+    # Names of its own, since a backbone may have layers with the usual ones.
+    x = layers.BatchNormalization(dtype="float32", name="head_normalization")(inputs)
+    x = layers.Dropout(HEAD_DROPOUT, dtype="float32", name="head_dropout")(x)
     outputs = _build_classifier(x, class_count, keras.regularizers.L2(HEAD_L2))
     return keras.Model(inputs, outputs, name="head")
 
@@ -78,9 +79,41 @@ def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Mo
         backbone: From photos to feature maps (batch, height, width, channels).
         head: What `build_head` returned. Training it trains the whole model's last layers.
     """
-    x = layers.GlobalAveragePooling2D(dtype="float32")(backbone.output)
+    x = layers.GlobalAveragePooling2D(dtype="float32", name="head_pooling")(backbone.output)
     # `call` runs the head's layers in this graph, rather than nesting a model in the model.
     return keras.Model(backbone.input, head.call(x), name=f"{backbone.name}_classifier")
+
+
+def rebuild_model(
+    model: keras.Model, dtype_policy: str, inputs: keras.KerasTensor | None = None
+) -> keras.Model:
+    """Build a model anew in another precision, with the same weights.
+
+    Mixed precision keeps weights in float32, so none of them changes. Models within the model
+    are dissolved: the new one is a flat graph, compiled for nothing.
+
+    Args:
+        model: A Functional model with one input and one output.
+        dtype_policy: Name of the dtype policy of the new model's layers.
+        inputs: What the new model starts from; by default an input of the same shape.
+    """
+
+    def clone(operation: keras.Operation) -> keras.Operation:
+        config = operation.get_config()
+        if isinstance(operation, keras.Layer):
+            config["dtype"] = dtype_policy
+        return operation.__class__.from_config(config)
+
+    def call(operation: keras.Operation, *arguments, **options):
+        # Calling `call` rather than the model runs its layers in the graph that is being built.
+        apply = operation.call if isinstance(operation, keras.Model) else operation
+        return apply(*arguments, **options)
+
+    if inputs is None:
+        inputs = keras.Input(model.input_shape[1:], name=model.input.name)
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=True)
+    copy.set_weights(model.get_weights())
+    return keras.Model(inputs, copy.call(inputs), name=model.name)
 
 
 def _build_residual_block(x, filters: int, strides: int):

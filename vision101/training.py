@@ -59,20 +59,6 @@ def build_learning_rate_schedule(peak: float, steps: int) -> keras.optimizers.sc
     )
 
 
-def convert_to_float32(model: keras.Model) -> keras.Model:
-    """Return the same Functional model with all arithmetic in float32, which runs well anywhere.
-
-    Mixed precision keeps its weights in float32, so nothing is lost.
-    """
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        return layer.__class__.from_config(layer.get_config() | {"dtype": "float32"})
-
-    converted = keras.models.clone_model(model, clone_function=clone)
-    converted.set_weights(model.get_weights())
-    return converted
-
-
 def find_best_epoch(history: dict[str, list[float]]) -> int:
     """Return the epoch of the best validation accuracy, the first of several, counted from 1."""
     return 1 + history["val_accuracy"].index(max(history["val_accuracy"]))
