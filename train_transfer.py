@@ -10,6 +10,7 @@ SCORES
 """
 
 import argparse
+from pathlib import Path
 
 from vision101.augmentation import build_augmentation
 from vision101.backbones import build_backbone, print_trainable, unfreeze_last_layers
@@ -19,13 +20,20 @@ from vision101.command_line import (
     add_training_arguments,
     run_script,
 )
-from vision101.datasets import build_dataset, decode_photos, decode_split
+from vision101.datasets import Examples, build_dataset, decode_photos, decode_split
 from vision101.evaluation import judge_model, print_scores
 from vision101.features import compute_split_features
 from vision101.models import build_head, join_backbone_and_head, rebuild_model
 from vision101.photos import index_photos, list_classes
 from vision101.plots import plot_answers, plot_confusion, plot_curves, plot_side_by_side
-from vision101.runs import Stopwatch, find_run_on_split, finish_run, save_model, start_run
+from vision101.runs import (
+    FinishedRun,
+    Stopwatch,
+    find_run_on_split,
+    finish_run,
+    save_model,
+    start_run,
+)
 from vision101.sources import find_photos
 from vision101.split import split_photos
 from vision101.training import build_learning_rate_schedule, choose_precision
@@ -76,19 +84,9 @@ def main() -> None:
     stopwatch.end_stage("features")
 
     # Train the head.
-    suffix = "-fine-tuned" if arguments.fine_tune else ""
-    run_folder = start_run(f"transfer-{backbone.name}{suffix}", arguments, source, split)
-    train_dataset = build_dataset(
-        examples["train"], arguments.batch_size, shuffle_seed=arguments.seed, views=True
-    )
-    history = fit(
-        trained,
-        train_dataset,
-        build_dataset(examples["validation"], arguments.batch_size),
-        arguments.learning_rate,
-        arguments.epochs,
-        run_folder,
-    )
+    name = f"transfer-{backbone.name}" + ("-fine-tuned" if arguments.fine_tune else "")
+    run_folder = start_run(name, arguments, source, split)
+    history = fit(trained, examples, arguments, run_folder)
     save_model(model, run_folder)
     stopwatch.end_stage("training")
 
@@ -98,19 +96,7 @@ def main() -> None:
         print_trainable(model)
         trained = model
         examples = decode_split(split, class_names, arguments.image_size)
-        augment = build_augmentation(arguments.image_size)
-        train_dataset = build_dataset(
-            examples["train"], arguments.batch_size, augment, shuffle_seed=arguments.seed
-        )
-        history = fit(
-            model,
-            train_dataset,
-            build_dataset(examples["validation"], arguments.batch_size),
-            FINE_TUNE_LEARNING_RATE,
-            FINE_TUNE_EPOCHS,
-            run_folder,
-            history,
-        )
+        history = fit(model, examples, arguments, run_folder, history)
         stopwatch.end_stage("fine-tuning")
 
     # Save it once more, in float32, which every machine is good at.
@@ -130,20 +116,30 @@ def main() -> None:
     plot_answers(run_folder, unseen, probabilities["unseen"], class_names, title)
     print_scores(scores, title)
     if cnn_run := find_run_on_split(arguments.output_dir, "cnn", split):
-        cnn_title, cnn_scores = cnn_run.results["title"], cnn_run.results
-        runs = {
-            cnn_title: (cnn_run.history, cnn_scores["unseen"]),
-            title: (history, scores["unseen"]),
-        }
-        plot_side_by_side(run_folder, runs)
-        print_scores({part: cnn_scores[part] for part in scores}, cnn_title)
+        plot_side_by_side(run_folder, [cnn_run, FinishedRun(title, history, scores)])
+        print_scores(cnn_run.scores, cnn_run.title)
     finish_run(run_folder, scores, best_model, history, stopwatch.seconds, title, source)
 
 
-def fit(model, train_dataset, validation_dataset, learning_rate, epochs, run_folder, earlier=None):
-    """Compile and fit, going on where `earlier` history ends; the model gets its best weights."""
-    earlier = earlier or {}
-    done, best = len(earlier.get("loss", [])), max(earlier.get("val_accuracy", [0.0]))
+def fit(
+    model: keras.Model,
+    examples: dict[str, Examples],
+    arguments: argparse.Namespace,
+    run_folder: Path,
+    frozen_history: dict[str, list[float]] | None = None,
+) -> dict[str, list[float]]:
+    """Train the head, or after it (given its history) the whole; keep the best epoch's weights."""
+    fine_tuning = frozen_history is not None
+    earlier = frozen_history or {"loss": [], "val_accuracy": []}
+    train_dataset = build_dataset(
+        examples["train"],
+        arguments.batch_size,
+        augment=build_augmentation(arguments.image_size) if fine_tuning else None,
+        shuffle_seed=arguments.seed,
+        views=not fine_tuning,
+    )
+    epochs = FINE_TUNE_EPOCHS if fine_tuning else arguments.epochs
+    learning_rate = FINE_TUNE_LEARNING_RATE if fine_tuning else arguments.learning_rate
     model.compile(
         optimizer=keras.optimizers.AdamW(
             build_learning_rate_schedule(learning_rate, epochs * len(train_dataset)),
@@ -155,15 +151,18 @@ def fit(model, train_dataset, validation_dataset, learning_rate, epochs, run_fol
     checkpoint = run_folder / "best.keras"
     history = model.fit(
         train_dataset,
-        validation_data=validation_dataset,
-        initial_epoch=done,
-        epochs=done + epochs,
+        validation_data=build_dataset(examples["validation"], arguments.batch_size),
+        initial_epoch=len(earlier["loss"]),
+        epochs=len(earlier["loss"]) + epochs,
         shuffle=False,  # the dataset does it
         callbacks=[
             keras.callbacks.ModelCheckpoint(
-                checkpoint, "val_accuracy", save_best_only=True, initial_value_threshold=best
+                checkpoint,
+                "val_accuracy",
+                save_best_only=True,
+                initial_value_threshold=max(earlier["val_accuracy"], default=-1.0),
             ),
-            keras.callbacks.CSVLogger(run_folder / "log.csv", append=bool(earlier)),
+            keras.callbacks.CSVLogger(run_folder / "log.csv", append=fine_tuning),
         ],
     ).history
     model.set_weights(keras.saving.load_model(checkpoint, compile=False).get_weights())

@@ -6,13 +6,15 @@ sample         paints the built-in photos
 sources        --data: where the photos come from
 photos         reads photos, and keeps an index of them
 split          train, validation, unseen and surplus
-datasets       decoded photos as tf.data pipelines
 augmentation   random variations of training photos
+datasets       decoded photos as tf.data pipelines
 models         the networks
 training       precision and learning-rate schedule
+backbones      pretrained networks, frozen
+features       what a frozen backbone says of a photo, computed once
 evaluation     scores with intervals
-plots          pictures of curves, mistakes and photos
 runs           one folder a run
+plots          pictures of curves, mistakes and photos
 
 A module imports only modules that stand before it; the scripts import modules; nothing imports
 a script.

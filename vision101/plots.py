@@ -1,5 +1,6 @@
 """Pictures of a training run: curves, confusion matrix, and photos with their answers."""
 
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +9,7 @@ matplotlib.use("Agg")  # Pictures go to files; a machine may have no screen.
 
 from vision101.datasets import Examples
 from vision101.files import write_whole
+from vision101.runs import FinishedRun
 from vision101.training import find_best_epoch
 
 import matplotlib.pyplot as plt
@@ -55,29 +57,21 @@ def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -
     _save(figure, run_folder / "plots" / "curves.png")
 
 
-def plot_side_by_side(
-    run_folder: Path,
-    runs: dict[str, tuple[dict[str, list[float]], dict]],
-) -> None:
-    """Plot runs on one split beside one another: accuracy by epoch, and on unseen photos.
+def plot_side_by_side(run_folder: Path, runs: list[FinishedRun]) -> None:
+    """Plot up to four runs on one split: their accuracy by epoch, and on unseen photos.
 
     Args:
         run_folder: The picture goes to `plots/side-by-side.png` in it.
-        runs: For the title of each run, at most four, its history, as of `plot_curves`, and its
-            scores of the unseen photos.
+        runs: In the order in which they are to be shown.
     """
     figure, (curve_axes, score_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    for position, (colour, title) in enumerate(zip(COLOURS, runs, strict=False)):
-        history, scores = runs[title]
-        epochs = range(1, len(history["loss"]) + 1)
-        for key, style, name in (
-            ("accuracy", "-", "training"),
-            ("val_accuracy", "--", "validation"),
-        ):
-            values = 100 * np.array(history[key])
-            curve_axes.plot(epochs, values, style, color=colour, label=f"{title}, {name}")
-        score = scores["balanced_accuracy"]
-        low, high = scores["balanced_accuracy_interval"]
+    for position, (colour, run) in enumerate(zip(COLOURS, runs, strict=False)):
+        epochs = range(1, len(run.history["loss"]) + 1)
+        for key, style, label in (("accuracy", "-", run.title), ("val_accuracy", "--", None)):
+            values = 100 * np.array(run.history[key])
+            curve_axes.plot(epochs, values, style, color=colour, label=label, linewidth=2)
+        score = run.scores["unseen"]["balanced_accuracy"]
+        low, high = run.scores["unseen"]["balanced_accuracy_interval"]
         score_axes.barh(
             position,
             100 * score,
@@ -86,15 +80,21 @@ def plot_side_by_side(
             capsize=6,
         )
         score_axes.text(2, position, f"{100 * score:.1f} %", color="white", va="center", size=14)
-    curve_axes.set(title="Accuracy", xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
+    curve_axes.set(
+        title="Accuracy (solid: training, dashed: validation)",
+        xlabel="epoch",
+        ylabel="accuracy (%)",
+        ylim=(0, 102),
+    )
+    curve_axes.xaxis.get_major_locator().set_params(integer=True)
     curve_axes.grid(alpha=0.3)
-    curve_axes.legend()
+    curve_axes.legend(loc="lower right")
     score_axes.set(
         title="Unseen photos",
         xlabel="balanced accuracy (%), with 95 % interval",
         xlim=(0, 102),
         yticks=range(len(runs)),
-        yticklabels=list(runs),
+        yticklabels=[textwrap.fill(run.title.replace("_", " "), 20) for run in runs],
     )
     score_axes.invert_yaxis()
     _save(figure, run_folder / "plots" / "side-by-side.png")

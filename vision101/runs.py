@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision101.command_line import UsageError, shown_path
+from vision101.evaluation import JUDGED_PARTS
 from vision101.files import write_whole
 from vision101.photos import Photo, list_classes
 from vision101.sources import PhotoSource
@@ -156,36 +157,35 @@ def find_run(run: Path | None, output_folder: Path) -> Path:
 
 
 class FinishedRun(NamedTuple):
-    """What a complete run left behind.
+    """What to show of a run beside others.
 
     Attributes:
-        folder: Its folder.
-        config: Content of `config.json`.
-        results: Content of `results.json`.
-        history: For each column of `log.csv` its value in every epoch.
+        title: What it is called.
+        history: Values of `accuracy`, `loss`, `val_accuracy` and `val_loss` in every epoch.
+        scores: For each judged part of the split what `score_predictions` returned.
     """
 
-    folder: Path
-    config: dict
-    results: dict
+    title: str
     history: dict[str, list[float]]
+    scores: dict[str, dict]
 
 
 def find_run_on_split(
     output_folder: Path, kind: str, split: dict[str, list[Photo]]
 ) -> FinishedRun | None:
     """Return the newest complete run of a kind (`cnn` or `transfer`) on the same split, if any."""
-    results = sorted(
+    found = sorted(
         output_folder.glob(f"*-{kind}-*/{RESULTS_NAME}"), key=lambda path: path.stat().st_mtime_ns
     )
-    for path in reversed(results):
-        folder = path.parent
-        config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+    for path in reversed(found):
+        config = json.loads((path.parent / CONFIG_NAME).read_text(encoding="utf-8"))
         if config["split_hash"] == hash_split(split):
-            with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+            results = json.loads(path.read_text(encoding="utf-8"))
+            with (path.parent / "log.csv").open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
             history = {key: [float(row[key]) for row in rows] for key in rows[0]}
-            return FinishedRun(folder, config, json.loads(path.read_text("utf-8")), history)
+            scores = {part: results[part] for part in JUDGED_PARTS}
+            return FinishedRun(results["title"], history, scores)
     return None
 
 
