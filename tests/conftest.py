@@ -11,6 +11,7 @@ from vision101.photos import index_photos
 from vision101.sample import paint_sample
 from vision101.sources import PAINTED_MARK, find_photos
 
+import keras
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,12 @@ class Outcome(NamedTuple):
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True)
+def chance():
+    """Let chance fall the same way in every run of the tests."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def rebuild_model(
         return apply(*arguments, **options)
 
     if inputs is None:
-        inputs = keras.Input(model.input_shape[1:], name=model.input.name)
+        inputs = keras.Input(model.inputs[0].shape[1:], name=model.inputs[0].name)
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=True)
     copy.set_weights(model.get_weights())
     return keras.Model(inputs, copy.call(inputs), name=model.name)
