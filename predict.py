@@ -18,6 +18,7 @@ from vision101.command_line import (
     FAILURE_EXIT_CODE,
     OUTPUTS_FOLDER,
     ArgumentParser,
+    UsageError,
     integer_from,
     run_script,
     shown_path,
@@ -66,7 +67,10 @@ def find_files(photos: list[str]) -> Iterator[tuple[str, Path | io.BytesIO]]:
         if photo == "-":
             yield "standard input", io.BytesIO(sys.stdin.buffer.read())
         elif Path(photo).is_dir():
-            for path in list_files(Path(photo)):
+            paths = list_files(Path(photo))
+            if not paths:
+                raise UsageError(f"{photo}: an empty folder; name one with photos in it")
+            for path in paths:
                 yield str(path), path
         else:
             yield photo, Path(photo)

@@ -17,7 +17,12 @@ from vision101.augmentation import build_augmentation
 from vision101.command_line import ArgumentParser, add_training_arguments, run_script
 from vision101.datasets import build_dataset, decode_split
 from vision101.evaluation import judge_model, print_scores
-from vision101.models import build_base_cnn, build_tuned_cnn, rebuild_model
+from vision101.models import (
+    average_with_mirror,
+    build_base_cnn,
+    build_tuned_cnn,
+    rebuild_model,
+)
 from vision101.photos import index_photos, list_classes
 from vision101.plots import plot_answers, plot_confusion, plot_curves
 from vision101.runs import Stopwatch, finish_run, save_model, start_run
@@ -34,7 +39,8 @@ class Recipe(NamedTuple):
     build_model: Callable[[int, int], keras.Model]  # of the number of classes, the image size
     image_size: int  # pixels a side: more show finer things, and take longer by the square
     crop: float | None  # side of the random pieces to train on, of 1; None: no augmentation
-    blend: bool  # blend pairs of photos too
+    blend: bool  # train on blends of pairs of them
+    mirror: bool  # answer for a photo and its mirror image, averaged
     label_smoothing: float  # share of certainty taken from the labels: not all are right
     epochs: int
     learning_rate: float  # at its peak
@@ -43,13 +49,13 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     # Knows its photos by heart after ten epochs: more would be more of the same.
-    "base": Recipe(build_base_cnn, 128, None, False, 0.0, 15, 1e-3, 0.0),
+    "base": Recipe(build_base_cnn, 128, None, False, False, 0.0, 15, 1e-3, 0.0),
     # Never sees a photo twice alike, so it goes on learning for longer.
-    "augmented": Recipe(build_base_cnn, 128, 1.0, False, 0.0, 40, 1e-3, 0.0),
+    "augmented": Recipe(build_base_cnn, 128, 1.0, False, False, 0.0, 40, 1e-3, 0.0),
     # A better network, with all that keeps it from learning photos by heart. Random pieces show
     # flowers larger than whole photos do; making the pieces smaller evens that out (Touvron et
     # al. 2019, "Fixing the train-test resolution discrepancy").
-    "tuned": Recipe(build_tuned_cnn, 160, 0.8, True, 0.1, 100, 2e-3, 0.05),
+    "tuned": Recipe(build_tuned_cnn, 160, 0.8, True, True, 0.1, 100, 2e-3, 0.05),
 }
 BATCH_SIZE = 32  # a thousand photos are few: larger batches would leave few steps to learn in
 
@@ -92,8 +98,8 @@ def main() -> None:
     )
 
     # Train, and keep the model of the epoch that does best on the validation photos.
-    run_folder = start_run(f"cnn-{arguments.recipe}", arguments, source, split)
-    checkpoint = run_folder / "best.keras"
+    run_folder = start_run("cnn", arguments.recipe, arguments, source, split)
+    checkpoint = run_folder / "checkpoint.keras"
     history = model.fit(
         train_dataset,
         validation_data=validation_dataset,
@@ -108,7 +114,10 @@ def main() -> None:
 
     # Save it once more, in float32, which every machine is good at.
     best_model = rebuild_model(keras.saving.load_model(checkpoint, compile=False), "float32")
+    if recipe.mirror:
+        best_model = average_with_mirror(best_model)
     save_model(best_model, run_folder)
+    checkpoint.unlink()
 
     # Judge it, once, on photos that had no part in training.
     scores, probabilities = judge_model(best_model, examples, class_names)

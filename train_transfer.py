@@ -84,10 +84,9 @@ def main() -> None:
     stopwatch.end_stage("features")
 
     # Train the head.
-    name = f"transfer-{backbone.name}" + ("-fine-tuned" if arguments.fine_tune else "")
-    run_folder = start_run(name, arguments, source, split)
+    recipe = backbone.name + ("-fine-tuned" if arguments.fine_tune else "")
+    run_folder = start_run("transfer", recipe, arguments, source, split)
     history = fit(trained, examples, arguments, run_folder)
-    save_model(model, run_folder)
     stopwatch.end_stage("training")
 
     # On request, train the last layers of the backbone too, on photos that are varied anew.
@@ -148,7 +147,7 @@ def fit(
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
         metrics=["accuracy"],
     )
-    checkpoint = run_folder / "best.keras"
+    checkpoint, best_weights = run_folder / "checkpoint.keras", model.get_weights()
     history = model.fit(
         train_dataset,
         validation_data=build_dataset(examples["validation"], arguments.batch_size),
@@ -165,7 +164,10 @@ def fit(
             keras.callbacks.CSVLogger(run_folder / "log.csv", append=fine_tuning),
         ],
     ).history
-    model.set_weights(keras.saving.load_model(checkpoint, compile=False).get_weights())
+    if checkpoint.exists():
+        best_weights = keras.saving.load_model(checkpoint, compile=False).get_weights()
+        checkpoint.unlink()
+    model.set_weights(best_weights)
     return {key: earlier.get(key, []) + values for key, values in history.items()}
 
 

@@ -36,7 +36,7 @@ def test_photos_that_do_not_fit_in_memory_are_kept_on_disk(photos, tmp_path):
     class_names = list_classes(photos)
     in_memory = decode_photos(photos, class_names, 24, "test")
     on_disk = decode_photos(
-        photos, class_names, 24, "test", data_folder=tmp_path / "data", memory_limit=1000
+        photos, class_names, 24, "test", data_folder=tmp_path / "data", in_memory=False
     )
     assert isinstance(on_disk.inputs, np.memmap)
     np.testing.assert_array_equal(on_disk.inputs, in_memory.inputs)

@@ -1,7 +1,7 @@
 """The networks and what training them needs."""
 
 from vision101 import training
-from vision101.models import build_base_cnn, build_tuned_cnn, rebuild_model
+from vision101.models import average_with_mirror, build_base_cnn, build_tuned_cnn, rebuild_model
 from vision101.training import build_learning_rate_schedule, choose_precision
 
 import keras
@@ -19,6 +19,27 @@ def test_models_give_probabilities_and_survive_saving(build_model, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(photos, verbose=0), probabilities)
+
+
+@pytest.mark.parametrize("image_size", [16, 26, 33, 100])
+def test_tuned_model_takes_any_size(image_size):
+    photos = np.zeros((1, image_size, image_size, 3), "float32")
+    assert build_tuned_cnn(3, image_size).predict(photos, verbose=0).shape == (1, 3)
+
+
+def test_mirrored_photos_get_the_same_answer(tmp_path):
+    model = build_tuned_cnn(3, 32)
+    photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
+    mirrored = photos[:, :, ::-1]
+    plain = [model.predict(images, verbose=0) for images in (photos, mirrored)]
+    assert np.abs(plain[0] - plain[1]).max() > 1e-4
+    average_with_mirror(model).save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.count_params() == model.count_params()
+    for images in (photos, mirrored):
+        np.testing.assert_allclose(
+            loaded.predict(images, verbose=0), np.mean(plain, axis=0), atol=1e-5
+        )
 
 
 def test_models_trained_in_mixed_precision_become_float32_ones():

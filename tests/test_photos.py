@@ -86,6 +86,18 @@ def test_sixteen_bits_are_scaled_and_not_clipped():
     np.testing.assert_array_equal(read, ramp >> 8)
 
 
+def test_damaged_exif_costs_no_more_than_the_orientation(colours):
+    for exif in (b"Exif\0\0II*\0\0\0", b"Exif\0\0nonsense", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"):
+        read = read_photo(saved(colours, format="JPEG", quality=95, exif=exif))
+        assert read.size == colours.size
+
+
+def test_huge_photos_have_a_reason(colours, monkeypatch):
+    monkeypatch.setattr(photos_module, "LARGEST_PHOTO", 64 * 48 - 1)
+    with pytest.raises(UnreadablePhotoError, match="megapixels"):
+        read_photo(saved(colours, format="PNG"))
+
+
 def test_transparency_is_white(colours):
     colours.putalpha(0)
     assert read_photo(saved(colours, format="PNG")).getpixel((5, 5)) == (255, 255, 255)
@@ -167,8 +179,9 @@ def test_damaged_index_is_made_anew(photo_folder, tmp_path):
     source = PhotoSource(photo_folder, painted=False)
     photos = index_photos(source, tmp_path / "data")
     (index,) = (tmp_path / "data" / "index").iterdir()
-    index.write_text("path,class_name\nnonsense\n")
-    assert index_photos(source, tmp_path / "data") == photos
+    for damage in ("path,class_name\nnonsense\n", 'path\n"' + 200_000 * "x", "\0"):
+        index.write_text(damage)
+        assert index_photos(source, tmp_path / "data") == photos
 
 
 def test_photos_are_never_touched(photo_folder, tmp_path):
@@ -184,10 +197,13 @@ def test_photos_are_never_touched(photo_folder, tmp_path):
     assert {path.name for path in photo_folder.iterdir()} == {"daisy", "dandelion", "roses"}
 
 
-def test_empty_class_and_single_class_are_usage_errors(photo_folder, tmp_path):
+def test_empty_class_and_single_class_are_usage_errors(photo_folder, tmp_path, capsys):
     source = PhotoSource(photo_folder, painted=False)
     (photo_folder / "lilies").mkdir()
+    (photo_folder / "lilies" / "lily.heic").write_bytes(b"no format of ours")
     with pytest.raises(UsageError, match="'lilies' has no photo"):
         index_photos(source, tmp_path / "data")
+    # Why is said before.
+    assert "lily.heic: not a JPEG" in capsys.readouterr().out
     with pytest.raises(UsageError, match="at least two sub-folders"):
         index_photos(PhotoSource(photo_folder / "roses", painted=False), tmp_path / "data")

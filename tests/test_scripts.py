@@ -2,14 +2,13 @@
 
 import csv
 import json
-import resource
 import shutil
 import sys
 
 import predict
 import train_cnn
 from vision101.command_line import run_script as run_main
-from vision101.photos import read_pixels
+from vision101.photos import index_photos, read_pixels
 
 import keras
 import numpy as np
@@ -20,15 +19,21 @@ PARTS = ("train", "validation", "unseen", "surplus")
 
 
 @pytest.fixture
-def fail(monkeypatch, capsys):
+def fail(monkeypatch, capsys, tmp_path):
     """Return a function that runs a `main` that ends badly, and gives its code and one line."""
+    monkeypatch.setattr(
+        train_cnn, "index_photos", lambda source: index_photos(source, tmp_path / "data")
+    )
 
     def run(script, *arguments) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", [f"{script.__name__}.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
             run_main(script.main)
-        lines = capsys.readouterr().err.splitlines()
-        return caught.value.code, lines[-1]
+        # Progress bars write over themselves with "\r"; the error is the only whole line.
+        lines = [line for line in capsys.readouterr().err.split("\n") if line and "\r" not in line]
+        assert len(lines) == 1
+        assert lines[0].startswith(f"{script.__name__}.py: ")
+        return caught.value.code, lines[0]
 
     return run
 
@@ -202,9 +207,11 @@ def test_incomplete_or_missing_runs_are_usage_errors(fail, finished_run, tmp_pat
     code, line = fail(predict, "--run", tmp_path, "photo.jpg")
     assert (code, "no folder of a run" in line) == (2, True)
     run = shutil.copytree(finished_run[0], tmp_path / "run")
-    (run / "best.keras").write_bytes(b"damaged")
-    code, line = fail(predict, "--run", run, "photo.jpg")
-    assert (code, "cannot be loaded" in line) == (2, True)
+    model = (run / "best.keras").read_bytes()
+    for damaged in (b"damaged", model[:1000], model[:5000] + b"x" + model[5001:]):
+        (run / "best.keras").write_bytes(damaged)
+        code, line = fail(predict, "--run", run, "photo.jpg")
+        assert (code, "cannot be loaded" in line) == (2, True)
     (run / "results.json").unlink()
     code, line = fail(predict, "--run", run, "photo.jpg")
     assert (code, "did not finish" in line) == (2, True)
@@ -220,6 +227,7 @@ def test_incomplete_or_missing_runs_are_usage_errors(fail, finished_run, tmp_pat
         ("--learning-rate", "0"),
         ("--learning-rate", "nan"),
         ("--seed", "-1"),
+        ("--seed", "4294967296"),
         ("--per-class", "4"),
         ("--recipe", "best"),
         ("--precision", "float8"),
@@ -247,6 +255,7 @@ def test_data_that_cannot_be_used_is_a_usage_error(fail, photo_folder, tmp_path)
 
 
 def test_full_disk_and_unusable_folder_are_one_line(run_script, photo_folder, tmp_path):
+    resource = pytest.importorskip("resource")
     arguments = ("--data", photo_folder, "--epochs", 1, "--image-size", 16)
     file = tmp_path / "file"
     file.write_text("")
@@ -266,4 +275,5 @@ def test_full_disk_and_unusable_folder_are_one_line(run_script, photo_folder, tm
     assert "no room to write" in outcome.err.splitlines()[-1]
     assert "Traceback" not in outcome.err
     assert not list(tmp_path.rglob("results.json"))
+    assert not list(tmp_path.rglob("best.keras"))
     assert not list(tmp_path.rglob(".partial*"))

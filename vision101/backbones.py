@@ -76,6 +76,10 @@ def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
             "height, width, channels) are needed; save the model without its top"
         )
     model.trainable = False
+    for layer in model.layers:
+        # Dropout, which frozen layers would go on doing in training: the backbone only infers.
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
     title = f"{name} transfer" if pretrained else f"UNTRAINED {name} (random weights)"
     return Backbone(name, title, model, pretrained, _hash_model(model))
 

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=integer_from(0),
+        type=integer_from(0, 2**32 - 1),
         default=0,
         help="decides the split, the first weights and all chance in training (default: 0)",
     )
@@ -210,6 +211,11 @@ def run_script(main: Callable[[], int | None]) -> None:
     shells expect. Anything else is a fault of ours and keeps its traceback.
     """
     program = Path(sys.argv[0]).name
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may have characters that the terminal, or a file, does not.
+        stream.reconfigure(errors="backslashreplace")
+    # A run that is told to end tidies up, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main())
     except UsageError as error:
@@ -224,7 +230,8 @@ def run_script(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print(f"\n{program}: stopped. A run without results.json is ignored.", file=sys.stderr)
         sys.exit(130)
-    print(f"{program}: {message}", file=sys.stderr)
+    # Libraries explain themselves in several lines; ours is one.
+    print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(USAGE_EXIT_CODE)
 
 
@@ -232,5 +239,5 @@ def _describe_disk_error(error: OSError) -> str:
     where = f" {error.filename}" if error.filename else ""
     reason = error.strerror or str(error)
     if error.errno in DISK_FULL_ERRORS:
-        return f"no room to write{where} ({reason}): free some space or change --output-dir"
-    return f"cannot use{where} ({reason}): check path and permissions, or change --output-dir"
+        return f"no room to write{where} ({reason}): free some space on that disk"
+    return f"cannot use{where} ({reason}): check the path and its permissions"

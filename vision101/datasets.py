@@ -1,5 +1,6 @@
 """Decoded photos as `tf.data` pipelines: each photo is decoded once, before the first epoch."""
 
+import itertools
 import os
 import tempfile
 from collections.abc import Callable
@@ -16,9 +17,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-# Decoded photos beyond this are kept in a file: 2 GiB is 40,000 photos of 128 x 128 pixels, and
-# leaves a laptop with 8 GB its other programs.
+# Decoded photos of more than this in all are kept in files: 2 GiB is 40,000 photos of 128 x 128
+# pixels, and leaves a laptop with 8 GB its other programs.
 MEMORY_LIMIT_BYTES = 2 * 1024**3
+
+PHOTOS_AHEAD = 256
 
 
 class Examples(NamedTuple):
@@ -48,9 +51,9 @@ def decode_photos(
     description: str,
     views: int | None = None,
     data_folder: Path = DATA_FOLDER,
-    memory_limit: int = MEMORY_LIMIT_BYTES,
+    in_memory: bool = True,
 ) -> Examples:
-    """Decode photos in memory, or on disk where they need more than `memory_limit` bytes.
+    """Decode photos, into memory or into a file.
 
     Args:
         photos: Readable photos.
@@ -58,8 +61,8 @@ def decode_photos(
         image_size: Side of the square photos in pixels.
         description: What the progress bar is for.
         views: If given, so many views of each photo, along the second axis of the inputs.
-        data_folder: Where a file that does not fit in memory goes; it vanishes with the process.
-        memory_limit: Bytes of decoded photos to keep in memory.
+        data_folder: Where the file goes. It has no name, and vanishes with the process.
+        in_memory: Whether to keep them in memory.
 
     Raises:
         UsageError: A file was changed since it was indexed.
@@ -72,13 +75,18 @@ def decode_photos(
         return np.reshape(pixels, shape[1:])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # In pieces, so that only so many photos are ever decoded ahead of need.
+        pieces = (
+            pool.map(read, photos[start : start + PHOTOS_AHEAD])
+            for start in range(0, len(photos), PHOTOS_AHEAD)
+        )
         decoded = tqdm(
-            pool.map(read, photos),
+            itertools.chain.from_iterable(pieces),
             desc=f"Decoding {description}",
             total=len(photos),
             unit=" photos",
         )
-        if np.prod(shape) <= memory_limit:
+        if in_memory:
             inputs = np.empty(shape, np.uint8)
             for position, pixels in enumerate(decoded):
                 inputs[position] = pixels
@@ -100,10 +108,11 @@ def decode_split(
     train_views: int | None = None,
 ) -> dict[str, Examples]:
     """Decode every part of a split, as `decode_photos` does; the training part in views."""
+    views = {part: train_views if part == "train" else None for part in split}
+    pictures = sum(len(photos) * (views[part] or 1) for part, photos in split.items())
+    fits = pictures * image_size * image_size * 3 <= MEMORY_LIMIT_BYTES
     return {
-        part: decode_photos(
-            photos, class_names, image_size, part, train_views if part == "train" else None
-        )
+        part: decode_photos(photos, class_names, image_size, part, views[part], in_memory=fits)
         for part, photos in split.items()
     }
 

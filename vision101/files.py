@@ -17,6 +17,7 @@ def write_whole(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    _remove(temporary)  # what a process of the same number left when it was killed
     try:
         yield temporary
         try:
@@ -27,7 +28,11 @@ def write_whole(path: Path) -> Iterator[Path]:
             if not path.is_dir():
                 raise
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

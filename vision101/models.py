@@ -84,6 +84,19 @@ def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Mo
     return keras.Model(backbone.input, head.call(x), name=f"{backbone.name}_classifier")
 
 
+def average_with_mirror(model: keras.Model) -> keras.Model:
+    """Build a model that looks at each photo and at its mirror image, and answers with the mean.
+
+    Args:
+        model: A Functional model from photos to probabilities. Its layers are shared, not copied.
+    """
+    inputs = keras.Input(model.inputs[0].shape[1:], name=model.inputs[0].name)
+    mirrored = keras.ops.flip(inputs, axis=2)
+    # `call` runs the model's layers in this graph, rather than nesting a model in the model.
+    outputs = layers.Average()([model.call(inputs), model.call(mirrored)])
+    return keras.Model(inputs, outputs, name=model.name)
+
+
 def rebuild_model(
     model: keras.Model, dtype_policy: str, inputs: keras.KerasTensor | None = None
 ) -> keras.Model:
@@ -120,7 +133,7 @@ def _build_residual_block(x, filters: int, strides: int):
     shortcut = x
     if strides > 1:
         # Averaging loses no pixel, where a strided 1 x 1 convolution would skip three of four.
-        shortcut = layers.AveragePooling2D(strides)(shortcut)
+        shortcut = layers.AveragePooling2D(strides, padding="same")(shortcut)
     if shortcut.shape[-1] != filters:
         shortcut = _convolve(shortcut, filters, 1)
     x = layers.Activation("relu")(_convolve(x, filters, 3, strides))

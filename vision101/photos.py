@@ -1,10 +1,11 @@
 """Reads photos, and keeps an index of what a folder of photos holds."""
 
+import contextlib
 import csv
 import hashlib
 import io
 import os
-import warnings
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import BinaryIO
 
 from vision101.command_line import DATA_FOLDER, UsageError, shown_path
 from vision101.files import write_whole
-from vision101.sources import PhotoSource
+from vision101.sources import PAINTED_MARK, PhotoSource, list_visible_folders
 
 import imagehash
 import numpy as np
@@ -21,12 +22,16 @@ from tqdm import tqdm
 
 PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
+# Pixels. Phones with 200 megapixels exist, where Pillow itself would suspect an attack.
+LARGEST_PHOTO = 300_000_000
+Image.MAX_IMAGE_PIXELS = None
+
 # 16 x 16 bits: fine enough to tell photos of one flower apart, coarse enough to see through
 # another size, compression or colouring of the same photo.
 PERCEPTUAL_HASH_SIZE = 16
 
-# Companions that operating systems put beside photos.
-IGNORED_NAMES = ("thumbs.db", "desktop.ini")
+# Companions that operating systems, and the painter of the sample, put beside photos.
+IGNORED_NAMES = ("thumbs.db", "desktop.ini", PAINTED_MARK.lower())
 
 
 @dataclass(frozen=True)
@@ -72,17 +77,16 @@ def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Im
         UnreadablePhotoError: It is no picture, or a damaged one.
     """
     try:
-        with warnings.catch_warnings():
-            # 100-megapixel phones exist; only what Pillow calls an attack is refused.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=PHOTO_FORMATS) as image:
-                if least_size is not None:
-                    image.draft(None, (2 * least_size, 2 * least_size))
-                return ImageOps.exif_transpose(_convert_to_rgb(image))
+        with Image.open(file, formats=PHOTO_FORMATS) as image:
+            if image.width * image.height > LARGEST_PHOTO:
+                raise UnreadablePhotoError(
+                    f"has more than {LARGEST_PHOTO // 1_000_000} megapixels; make it smaller"
+                )
+            if least_size is not None:
+                image.draft(None, (2 * least_size, 2 * least_size))
+            picture = _convert_to_rgb(image)
     except FileNotFoundError:
         raise UnreadablePhotoError("no such file") from None
-    except IsADirectoryError:
-        raise UnreadablePhotoError("is a folder, not a file") from None
     except Image.UnidentifiedImageError:
         raise UnreadablePhotoError("not a JPEG, PNG, WebP, BMP or GIF picture") from None
     # Pillow's decoders raise all of these on damaged files.
@@ -93,9 +97,15 @@ def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Im
         TypeError,
         IndexError,
         EOFError,
-        Image.DecompressionBombError,
+        struct.error,
     ) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UnreadablePhotoError(f"cannot be opened: {error.strerror}") from error
         raise UnreadablePhotoError(f"damaged picture: {error}") from error
+    with contextlib.suppress(SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        # Where its EXIF is damaged, nobody can tell which way is up; the picture itself is fine.
+        ImageOps.exif_transpose(picture, in_place=True)
+    return picture
 
 
 def _convert_to_rgb(image: Image.Image) -> Image.Image:
@@ -142,7 +152,7 @@ def index_photos(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[P
         (str(photo.path), photo.size, photo.modified): photo for photo in _read_index(index_path)
     }
     photos, new_files = [], []
-    for class_folder in _class_folders(source.folder):
+    for class_folder in list_visible_folders(source.folder):
         for path in list_files(class_folder):
             photo = known.get((str(path), *_size_and_time(path)))
             # A file that could not be read may have been mended without a trace: look again.
@@ -160,12 +170,12 @@ def index_photos(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[P
             _write_index(temporary, photos)
 
     readable = [photo for photo in photos if not photo.problem]
-    _check_classes(source.folder, readable)
     unreadable = [photo for photo in photos if photo.problem]
     for photo in unreadable:
         print(f"Left out: {shown_path(photo.path)}: {photo.problem}")
     if unreadable:
         print(f"{len(unreadable)} of {len(photos)} files were left out.")
+    _check_classes(source.folder, readable)
     return readable
 
 
@@ -188,14 +198,8 @@ def list_files(folder: Path) -> list[Path]:
     return sorted(paths)
 
 
-def _class_folders(folder: Path) -> list[Path]:
-    return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-
-
 def _check_classes(folder: Path, readable: list[Photo]) -> None:
-    class_names = [class_folder.name for class_folder in _class_folders(folder)]
+    class_names = [class_folder.name for class_folder in list_visible_folders(folder)]
     if len(class_names) < 2:
         raise UsageError(
             f"--data {shown_path(folder)}: needs at least two sub-folders, one a class, with "
@@ -221,6 +225,8 @@ def _look_at(path: Path, class_name: str) -> Photo:
         perceptual_hash = str(imagehash.dhash(image, hash_size=PERCEPTUAL_HASH_SIZE))
     except UnreadablePhotoError as error:
         problem = str(error)
+    except FileNotFoundError:
+        problem = "no such file"
     except OSError as error:
         problem = f"cannot be opened: {error.strerror}"
     return Photo(
@@ -250,7 +256,7 @@ def _short_hash(text: str) -> str:
 
 
 def _write_index(path: Path, photos: list[Photo]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Photo)])
         writer.writeheader()
         writer.writerows(asdict(photo) for photo in photos)
@@ -258,7 +264,7 @@ def _write_index(path: Path, photos: list[Photo]) -> None:
 
 def _read_index(path: Path) -> list[Photo]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             return [
                 Photo(
                     Path(row["path"]),
@@ -274,5 +280,5 @@ def _read_index(path: Path) -> list[Photo]:
                 for row in csv.DictReader(file)
             ]
     # The index is a copy of what the photos say. One that was edited or damaged is made anew.
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
+    except (OSError, KeyError, TypeError, ValueError, csv.Error):
         return []

@@ -6,6 +6,7 @@ import itertools
 import json
 import platform
 import time
+import zipfile
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -47,7 +48,8 @@ class Stopwatch:
 
 
 def start_run(
-    name: str,
+    kind: str,
+    recipe: str,
     arguments: argparse.Namespace,
     source: PhotoSource,
     split: dict[str, list[Photo]],
@@ -55,15 +57,16 @@ def start_run(
     """Make a folder for a run, with all that it takes to repeat it: `split.csv`, `config.json`.
 
     Args:
-        name: What the folder's name says between its time and `--name`.
+        kind: `cnn` or `transfer`.
+        recipe: What tells it from others of its kind.
         arguments: The flags of the script.
         source: Where the photos came from.
         split: What `split_photos` returned.
 
     Returns:
-        The new folder, `<time>-<name>` below `--output-dir`; never one that existed.
+        The new folder below `--output-dir`, `<time>-<kind>-<recipe>`, and `-<name>` if given.
     """
-    run_folder = _create_folder(arguments.output_dir, name, arguments.name)
+    run_folder = _create_folder(arguments.output_dir, kind, recipe, arguments.name)
     (run_folder / "plots").mkdir()
     write_split(run_folder, split, source)
     photos = {
@@ -75,7 +78,7 @@ def start_run(
     versions = {package: version(package) for package in RECORDED_PACKAGES}
     versions |= {"python": platform.python_version(), "platform": platform.platform()}
     precision = {"dtype_policy": keras.config.dtype_policy().name}
-    config = vars(arguments) | precision | photos | {"versions": versions}
+    config = {"kind": kind} | vars(arguments) | precision | photos | {"versions": versions}
     _write_json(run_folder / CONFIG_NAME, config)
     return run_folder
 
@@ -115,7 +118,7 @@ def finish_run(
     Args:
         run_folder: Folder of the run.
         scores: For each part what `score_predictions` returned.
-        model: The model that was judged.
+        model: The model that was saved.
         history: What `fit` returned of every epoch; the model is the best one's.
         seconds: For each stage of the run its seconds.
         title: What the run is called in what a person sees.
@@ -175,11 +178,11 @@ def find_run_on_split(
 ) -> FinishedRun | None:
     """Return the newest complete run of a kind (`cnn` or `transfer`) on the same split, if any."""
     found = sorted(
-        output_folder.glob(f"*-{kind}-*/{RESULTS_NAME}"), key=lambda path: path.stat().st_mtime_ns
+        output_folder.glob(f"*/{RESULTS_NAME}"), key=lambda path: path.stat().st_mtime_ns
     )
     for path in reversed(found):
         config = json.loads((path.parent / CONFIG_NAME).read_text(encoding="utf-8"))
-        if config["split_hash"] == hash_split(split):
+        if (config.get("kind"), config.get("split_hash")) == (kind, hash_split(split)):
             results = json.loads(path.read_text(encoding="utf-8"))
             with (path.parent / "log.csv").open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
@@ -198,7 +201,7 @@ def load_run(run_folder: Path) -> tuple[keras.Model, dict]:
     try:
         config = json.loads((run_folder / CONFIG_NAME).read_text(encoding="utf-8"))
         model = keras.saving.load_model(run_folder / MODEL_NAME, compile=False)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"{shown_path(run_folder)}: cannot be loaded ({error}); choose another with --run, or "
             "train again"

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import lzma
 import shutil
 import stat
 import tarfile
@@ -154,19 +155,23 @@ def _unpack_archive(archive: Path, data_folder: Path) -> Path:
                 zipfile.BadZipFile,
                 gzip.BadGzipFile,
                 zlib.error,
+                lzma.LZMAError,
                 EOFError,
+                FileExistsError,  # one name for a file and for a folder
+                NotADirectoryError,
                 RuntimeError,  # of zipfile, where a password is needed
             ) as error:
                 raise UsageError(
                     f"--data {archive}: damaged or locked archive ({error}); fetch or pack it again"
                 ) from error
     # flower_photos.tgz holds one folder, and the classes are inside that one.
-    while len(entries := _visible_folders(folder)) == 1 and _visible_folders(entries[0]):
+    while len(entries := list_visible_folders(folder)) == 1 and list_visible_folders(entries[0]):
         folder = entries[0]
     return folder
 
 
-def _visible_folders(folder: Path) -> list[Path]:
+def list_visible_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, but for hidden ones and what macOS adds to archives."""
     return [
         entry
         for entry in sorted(folder.iterdir())
@@ -176,7 +181,7 @@ def _visible_folders(folder: Path) -> list[Path]:
 
 def _safe_path(archive: Path, name: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise UsageError(
             f"--data {archive}: holds {name!r}, a path outside the archive; pack it again without"
         )

@@ -18,6 +18,9 @@ from scipy.sparse.csgraph import connected_components
 # In the order in which they are filled. What is in no earlier part is surplus.
 PARTS = ("validation", "train", "unseen", "surplus")
 
+# With fewer photos in a class, one of its parts would be empty.
+SMALLEST_CLASS = 7
+
 # The article's shares: 80 % of the smallest class to learn from, a fifth of that to validate on.
 POOL_SHARE = 0.8
 VALIDATION_SHARE = 0.2
@@ -26,6 +29,10 @@ VALIDATION_SHARE = 0.2
 # tf_flowers, all pairs up to 36 bits apart showed the same scene (recoloured, cropped or taken a
 # moment later), and the closest pair of different scenes was 38 bits apart.
 NEAR_DUPLICATE_BITS = 36
+
+# And in at most this share of the rarer kind of bit in either hash. Things on a plain background
+# have few bits that differ from it, and those must agree.
+NEAR_DUPLICATE_SHARE = 0.4
 
 # Rows of the table of distances that are computed at once, which bounds its memory.
 BLOCK_ROWS = 512
@@ -57,15 +64,15 @@ def split_photos(
     smallest_class, smallest_count = min(counts.items(), key=lambda item: (item[1], item[0]))
     pool = int(POOL_SHARE * smallest_count) if per_class is None else per_class
     validation = int(VALIDATION_SHARE * pool)
+    if smallest_count < SMALLEST_CLASS:
+        raise UsageError(
+            f"--data: class {smallest_class!r} has {smallest_count} photos, too few to train, "
+            f"validate and judge on; add some, up to at least {SMALLEST_CLASS}, or remove the class"
+        )
     if pool >= smallest_count:
         raise UsageError(
             f"--per-class {pool}: class {smallest_class!r} has {smallest_count} photos, and some "
             f"must stay unseen; use at most {smallest_count - 1}"
-        )
-    if validation < 1:
-        raise UsageError(
-            f"class {smallest_class!r} has {smallest_count} photos, too few to train, validate "
-            "and judge on; it needs at least 7"
         )
 
     groups = _group_duplicates(photos)
@@ -85,11 +92,14 @@ def split_photos(
         }
         if all(reached[part] == quotas[part] for part in reached):
             break
-        if not all(reached.values()):
-            raise UsageError(
-                f"class {smallest_class!r} has too few different photos to train, validate and "
-                "judge on: most of them show the same; add others"
-            )
+        for part, count in reached.items():
+            if count == 0:
+                held = Counter(photo.class_name for photo in split[part])
+                class_name = min(counts, key=lambda name: held[name])
+                raise UsageError(
+                    f"--data: class {class_name!r} has too few different photos to train, validate "
+                    "and judge on: most of them show the same; add others or remove the class"
+                )
         quotas |= reached
     for part in PARTS:
         split[part].sort(key=lambda photo: (photo.class_name, photo.sha256, str(photo.path)))
@@ -130,6 +140,8 @@ def find_near_duplicates(photos: list[Photo]) -> Iterator[tuple[int, int]]:
     """Yield the pairs (first, second) of positions in `photos` that show the same picture."""
     hashes = np.array([list(bytes.fromhex(photo.perceptual_hash)) for photo in photos], np.uint8)
     words = hashes.view(np.uint64)
+    ones = np.bitwise_count(words).sum(axis=1, dtype=np.int16)
+    detail = np.minimum(ones, 256 - ones)
     for start in range(0, len(words), BLOCK_ROWS):
         block = words[start : start + BLOCK_ROWS]
         # Later rows only: each pair once.
@@ -137,7 +149,9 @@ def find_near_duplicates(photos: list[Photo]) -> Iterator[tuple[int, int]]:
             np.bitwise_count(block[:, None, column] ^ words[None, start:, column]).astype(np.uint16)
             for column in range(words.shape[1])
         )
-        for row, column in np.argwhere(different_bits <= NEAR_DUPLICATE_BITS):
+        shared_detail = np.minimum(detail[start : start + BLOCK_ROWS, None], detail[None, start:])
+        limit = np.minimum(NEAR_DUPLICATE_BITS, NEAR_DUPLICATE_SHARE * shared_detail)
+        for row, column in np.argwhere(different_bits <= limit):
             if row < column:
                 yield int(start + row), int(start + column)
 
@@ -150,7 +164,10 @@ def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSo
         for photo in split[part]
     )
     path = run_folder / "split.csv"
-    with write_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        write_whole(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(("path", "label", "part", "sha256"))
         writer.writerows(rows)
