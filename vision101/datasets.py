@@ -21,6 +21,7 @@ from tqdm import tqdm
 # pixels, and leaves a laptop with 8 GB its other programs.
 MEMORY_LIMIT_BYTES = 2 * 1024**3
 
+# Enough to keep all cores busy, and a few tens of megabytes.
 PHOTOS_AHEAD = 256
 
 

@@ -4,10 +4,7 @@ from vision101.datasets import Examples
 
 import keras
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    precision_recall_fscore_support,
-)
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from tqdm import tqdm
 
 # Parts of the split, in the order of what they tell: how the choice of the best epoch looked, how
@@ -18,7 +15,6 @@ CONFIDENCE_LEVEL = 0.95
 
 # Draws from the posterior: enough to settle the ends of the interval to a tenth of a percent.
 POSTERIOR_DRAWS = 20_000
-
 
 # Photos that are predicted at once.
 BATCH_SIZE = 64

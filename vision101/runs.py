@@ -1,6 +1,7 @@
 """One folder a run: `results.json` is written last and marks the run complete."""
 
 import argparse
+import contextlib
 import csv
 import itertools
 import json
@@ -181,8 +182,11 @@ def find_run_on_split(
         output_folder.glob(f"*/{RESULTS_NAME}"), key=lambda path: path.stat().st_mtime_ns
     )
     for path in reversed(found):
-        config = json.loads((path.parent / CONFIG_NAME).read_text(encoding="utf-8"))
-        if (config.get("kind"), config.get("split_hash")) == (kind, hash_split(split)):
+        # Folders that are none of ours, or damaged, must not stop a run that has just trained.
+        with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+            config = json.loads((path.parent / CONFIG_NAME).read_text(encoding="utf-8"))
+            if (config["kind"], config["split_hash"]) != (kind, hash_split(split)):
+                continue
             results = json.loads(path.read_text(encoding="utf-8"))
             with (path.parent / "log.csv").open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
