@@ -6,7 +6,7 @@
     python train_transfer.py --weights none      without a download: shows how, not how well
     python train_transfer.py --data my_photos/   one sub-folder a class
 
-SCORES
+See README.md for scores.
 """
 
 import argparse
