@@ -18,12 +18,7 @@ from vision101.augmentation import build_augmentation
 from vision101.command_line import ArgumentParser, add_training_arguments, run_script
 from vision101.datasets import build_dataset, decode_split
 from vision101.evaluation import judge_model, print_scores
-from vision101.models import (
-    average_with_mirror,
-    build_base_cnn,
-    build_tuned_cnn,
-    rebuild_model,
-)
+from vision101.models import average_with_mirror, build_base_cnn, build_tuned_cnn, rebuild_model
 from vision101.photos import index_photos, list_classes
 from vision101.plots import plot_answers, plot_confusion, plot_curves
 from vision101.runs import Stopwatch, finish_run, save_model, start_run
@@ -39,7 +34,7 @@ class Recipe(NamedTuple):
 
     build_model: Callable[[int, int], keras.Model]  # of the number of classes, the image size
     image_size: int  # pixels a side: more show finer things, and take longer by the square
-    crop: float | None  # side of the random pieces to train on, of 1; None: no augmentation
+    crop: float  # side of the random pieces to train on, as a share; 0: no augmentation
     blend: bool  # train on blends of pairs of them
     mirror: bool  # answer for a photo and its mirror image, averaged
     label_smoothing: float  # share of certainty taken from the labels: not all are right
@@ -49,8 +44,10 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
+    # model, image size, crop, blend, mirror, label smoothing, epochs, learning rate, weight decay
+    #
     # Knows its photos by heart after ten epochs: more would be more of the same.
-    "base": Recipe(build_base_cnn, 128, None, False, False, 0.0, 15, 1e-3, 0.0),
+    "base": Recipe(build_base_cnn, 128, 0.0, False, False, 0.0, 15, 1e-3, 0.0),
     # Never sees a photo twice alike, so it goes on learning for longer.
     "augmented": Recipe(build_base_cnn, 128, 1.0, False, False, 0.0, 40, 1e-3, 0.0),
     # A better network, with all that keeps it from learning photos by heart. Random pieces show
@@ -76,12 +73,9 @@ def main() -> None:
     stopwatch.end_stage("photos")
 
     # Datasets. Only training photos are varied, and shuffled.
-    augment = None
-    if recipe.crop:
-        augment = build_augmentation(round(recipe.crop * arguments.image_size), recipe.blend)
-    train_dataset = build_dataset(
-        examples["train"], arguments.batch_size, augment, shuffle_seed=arguments.seed
-    )
+    crop_size = round(recipe.crop * arguments.image_size)
+    augment = build_augmentation(crop_size, recipe.blend) if crop_size else None
+    train_dataset = build_dataset(examples["train"], arguments.batch_size, augment, arguments.seed)
     validation_dataset = build_dataset(examples["validation"], arguments.batch_size)
 
     # The model.
@@ -89,12 +83,10 @@ def main() -> None:
     model = recipe.build_model(len(class_names), arguments.image_size)
     model.summary()
     steps = arguments.epochs * len(train_dataset)
+    schedule = build_learning_rate_schedule(arguments.learning_rate, steps)
     model.compile(
-        optimizer=keras.optimizers.AdamW(
-            build_learning_rate_schedule(arguments.learning_rate, steps),
-            weight_decay=recipe.weight_decay,
-        ),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay),
+        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
     )
 

@@ -139,12 +139,10 @@ def fit(
     )
     epochs = FINE_TUNE_EPOCHS if fine_tuning else arguments.epochs
     learning_rate = FINE_TUNE_LEARNING_RATE if fine_tuning else arguments.learning_rate
+    schedule = build_learning_rate_schedule(learning_rate, epochs * len(train_dataset))
     model.compile(
-        optimizer=keras.optimizers.AdamW(
-            build_learning_rate_schedule(learning_rate, epochs * len(train_dataset)),
-            weight_decay=WEIGHT_DECAY,
-        ),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
+        keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY),
+        keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
         metrics=["accuracy"],
     )
     checkpoint, best_weights = run_folder / "checkpoint.keras", model.get_weights()
