@@ -1,10 +1,12 @@
 """Name what is in photos, with a model that a training script made.
 
-python predict.py photo.jpg                  the newest complete run in outputs/
-python predict.py --top 5 my_photos/         every photo in a folder
-python predict.py --json *.jpg               one JSON object a photo, one photo a line
-python predict.py - < photo.jpg              from standard input
-python predict.py --run outputs/<run> photo.jpg
+    python predict.py photo.jpg                  the newest complete run in outputs/
+    python predict.py --top 5 my_photos/         every photo in a folder
+    python predict.py --json *.jpg               one JSON object a photo, one photo a line
+    python predict.py - < photo.jpg              from standard input
+    python predict.py --run outputs/<run> photo.jpg
+
+Exits with 1 if a photo could not be read, and with 2 after wrong use.
 """
 
 import argparse
