@@ -79,7 +79,6 @@ def test_unusable_weights_are_usage_errors(weights, tmp_path):
 
 
 def test_failed_download_offers_ways_on(monkeypatch, tmp_path):
-    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path), raising=False)
     address = "http://127.0.0.1:1/resnet50_notop.h5"
 
     def fail(**options):

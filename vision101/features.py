@@ -37,11 +37,20 @@ def compute_split_features(
 
     The inputs of the training part have the shape (photos, views, channels), those of the other
     parts, which are judged as they are, (photos, channels).
+
+    Raises:
+        UsageError: A photo was changed since it was indexed, or features cannot be kept.
     """
     examples = {}
     for part, photos in split.items():
         part_views = views if part == "train" else 1
-        features = compute_features(backbone, photos, part_views, image_size, part)
+        try:
+            features = compute_features(backbone, photos, part_views, image_size, part)
+        except sqlite3.OperationalError as error:
+            raise UsageError(
+                f"cannot keep features in {shown_path(DATA_FOLDER / 'features')} ({error}): free "
+                "some space, or check its permissions"
+            ) from error
         inputs = features if part == "train" else features[:, 0]
         examples[part] = Examples(inputs, encode_labels(photos, class_names))
     return examples
@@ -73,25 +82,9 @@ def compute_features(
         float32 array of shape (photos, views, channels): the mean of each channel's feature map.
 
     Raises:
-        UsageError: A photo was changed since it was indexed, or the file cannot be written.
+        UsageError: A photo was changed since it was indexed.
+        sqlite3.OperationalError: The file cannot be written.
     """
-    try:
-        return _compute_features(backbone, photos, views, image_size, description, data_folder)
-    except sqlite3.OperationalError as error:
-        raise UsageError(
-            f"cannot keep features in {shown_path(data_folder / 'features')} ({error}): free some "
-            "space, or check its permissions"
-        ) from error
-
-
-def _compute_features(
-    backbone: Backbone,
-    photos: list[Photo],
-    views: int,
-    image_size: int,
-    description: str,
-    data_folder: Path,
-) -> np.ndarray:
     channels = backbone.model.output_shape[-1]
     features = np.empty((len(photos), views, channels), np.float32)
     key = hashlib.sha256(f"{backbone.key} {image_size} {VIEWS_VERSION}".encode()).hexdigest()
