@@ -10,30 +10,17 @@ On unseen photos of tf_flowers, mean of three seeds, a frozen MobileNetV1 (Image
 """
 
 import argparse
-from pathlib import Path
 
 from vision101.augmentation import build_augmentation
 from vision101.backbones import build_backbone, print_trainable, unfreeze_last_layers
-from vision101.command_line import (
-    ArgumentParser,
-    add_backbone_arguments,
-    add_training_arguments,
-    run_script,
-)
-from vision101.datasets import Examples, build_dataset, decode_photos, decode_split
+from vision101.command_line import ArgumentParser, add_transfer_arguments, run_script
+from vision101.datasets import build_dataset, decode_photos, decode_split
 from vision101.evaluation import judge_model, print_scores
 from vision101.features import compute_split_features
 from vision101.models import build_head, join_backbone_and_head, rebuild_model
 from vision101.photos import index_photos, list_classes
-from vision101.plots import plot_answers, plot_confusion, plot_curves, plot_side_by_side
-from vision101.runs import (
-    FinishedRun,
-    Stopwatch,
-    find_run_on_split,
-    finish_run,
-    save_model,
-    start_run,
-)
+from vision101.plots import plot_answers, plot_confusion, plot_curves, show_beside_cnn
+from vision101.runs import Stopwatch, finish_run, save_model, start_run
 from vision101.sources import find_photos
 from vision101.split import split_photos
 from vision101.training import build_learning_rate_schedule, choose_precision
@@ -54,19 +41,20 @@ LABEL_SMOOTHING = 0.1  # share of certainty taken from the labels: not all are r
 
 def main() -> None:
     arguments = parse_arguments()
-    keras.utils.set_random_seed(arguments.seed)
+    image_size, batch_size, seed = arguments.image_size, arguments.batch_size, arguments.seed
+    keras.utils.set_random_seed(seed)
     stopwatch = Stopwatch()
 
     # Photos, split into parts with as many of each class.
     source = find_photos(arguments.data)
     photos = index_photos(source)
     class_names = list_classes(photos)
-    split = split_photos(photos, arguments.seed, arguments.per_class)
+    split = split_photos(photos, seed, arguments.per_class)
     stopwatch.end_stage("photos")
 
     # The model: a frozen backbone, and a head to be trained.
     keras.config.set_dtype_policy(choose_precision(arguments.precision))
-    backbone = build_backbone(arguments.backbone, arguments.weights, arguments.image_size)
+    backbone = build_backbone(arguments.backbone, arguments.weights, image_size)
     head = build_head(len(class_names), backbone.model.output_shape[-1])
     model = join_backbone_and_head(backbone.model, head)
     print_trainable(model)
@@ -75,18 +63,19 @@ def main() -> None:
     # what it says is kept; the head learns from that. The plain way asks it in every epoch.
     if arguments.feature_cache:
         trained = head
-        examples = compute_split_features(
-            backbone, split, class_names, arguments.views, arguments.image_size
-        )
+        examples = compute_split_features(backbone, split, class_names, arguments.views, image_size)
     else:
         trained = model
-        examples = decode_split(split, class_names, arguments.image_size, arguments.views)
+        examples = decode_split(split, class_names, image_size, arguments.views)
     stopwatch.end_stage("features")
 
     # Train the head.
     recipe = backbone.name + ("-fine-tuned" if arguments.fine_tune else "")
     run_folder = start_run("transfer", recipe, arguments, source, split)
-    history = fit(trained, examples, arguments, run_folder)
+    train_dataset = build_dataset(examples["train"], batch_size, None, seed, views=True)
+    validation_dataset = build_dataset(examples["validation"], batch_size)
+    plan = arguments.epochs, arguments.learning_rate
+    history = fit(trained, train_dataset, validation_dataset, *plan, run_folder)
     stopwatch.end_stage("training")
 
     # On request, train the last layers of the backbone too, on photos that are varied anew.
@@ -94,8 +83,12 @@ def main() -> None:
         unfreeze_last_layers(backbone.model, arguments.fine_tune)
         print_trainable(model)
         trained = model
-        examples = decode_split(split, class_names, arguments.image_size)
-        history = fit(model, examples, arguments, run_folder, history)
+        examples = decode_split(split, class_names, image_size)
+        augment = build_augmentation(image_size)
+        train_dataset = build_dataset(examples["train"], batch_size, augment, seed)
+        validation_dataset = build_dataset(examples["validation"], batch_size)
+        plan = FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE
+        history = fit(model, train_dataset, validation_dataset, *plan, run_folder, history)
         stopwatch.end_stage("fine-tuning")
 
     # Save it once more, in float32, which every machine is good at.
@@ -109,36 +102,19 @@ def main() -> None:
 
     # Show it, and beside it the newest CNN on the same split, if there is one.
     title = backbone.title + (" on painted sample photos" if source.painted else "")
-    unseen = decode_photos(split["unseen"], class_names, arguments.image_size, "unseen")
+    unseen = decode_photos(split["unseen"], class_names, image_size, "unseen")
     plot_curves(run_folder, history, title)
     plot_confusion(run_folder, scores["unseen"]["confusion"], class_names, title)
     plot_answers(run_folder, unseen, probabilities["unseen"], class_names, title)
     print_scores(scores, title)
-    if cnn_run := find_run_on_split(arguments.output_dir, "cnn", split):
-        plot_side_by_side(run_folder, [cnn_run, FinishedRun(title, history, scores)])
-        print_scores(cnn_run.scores, cnn_run.title)
+    show_beside_cnn(run_folder, split, history, scores, title)
     finish_run(run_folder, scores, best_model, history, stopwatch.seconds, title, source)
 
 
-def fit(
-    model: keras.Model,
-    examples: dict[str, Examples],
-    arguments: argparse.Namespace,
-    run_folder: Path,
-    frozen_history: dict[str, list[float]] | None = None,
-) -> dict[str, list[float]]:
-    """Train the head, or after it (given its history) the whole; keep the best epoch's weights."""
-    fine_tuning = frozen_history is not None
-    earlier = frozen_history or {"loss": [], "val_accuracy": []}
-    train_dataset = build_dataset(
-        examples["train"],
-        arguments.batch_size,
-        augment=build_augmentation(arguments.image_size) if fine_tuning else None,
-        shuffle_seed=arguments.seed,
-        views=not fine_tuning,
-    )
-    epochs = FINE_TUNE_EPOCHS if fine_tuning else arguments.epochs
-    learning_rate = FINE_TUNE_LEARNING_RATE if fine_tuning else arguments.learning_rate
+def fit(model, train_dataset, validation_dataset, epochs, learning_rate, run_folder, earlier=None):
+    """Compile and fit, going on where `earlier` history ends; keep the best epoch's weights."""
+    earlier = earlier or {"loss": [], "val_accuracy": []}
+    done = len(earlier["loss"])
     schedule = build_learning_rate_schedule(learning_rate, epochs * len(train_dataset))
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY),
@@ -146,20 +122,18 @@ def fit(
         metrics=["accuracy"],
     )
     checkpoint, best_weights = run_folder / "checkpoint.keras", model.get_weights()
+    best = max(earlier["val_accuracy"], default=-1.0)
     history = model.fit(
         train_dataset,
-        validation_data=build_dataset(examples["validation"], arguments.batch_size),
-        initial_epoch=len(earlier["loss"]),
-        epochs=len(earlier["loss"]) + epochs,
+        validation_data=validation_dataset,
+        initial_epoch=done,
+        epochs=done + epochs,
         shuffle=False,  # the dataset does it
         callbacks=[
             keras.callbacks.ModelCheckpoint(
-                checkpoint,
-                "val_accuracy",
-                save_best_only=True,
-                initial_value_threshold=max(earlier["val_accuracy"], default=-1.0),
+                checkpoint, "val_accuracy", save_best_only=True, initial_value_threshold=best
             ),
-            keras.callbacks.CSVLogger(run_folder / "log.csv", append=fine_tuning),
+            keras.callbacks.CSVLogger(run_folder / "log.csv", append=True),
         ],
     ).history
     if checkpoint.exists():
@@ -171,8 +145,7 @@ def fit(
 
 def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
-    add_backbone_arguments(parser, BACKBONE, WEIGHTS, VIEWS)
-    add_training_arguments(parser, BATCH_SIZE)
+    add_transfer_arguments(parser, BACKBONE, WEIGHTS, VIEWS, BATCH_SIZE)
     parser.set_defaults(image_size=IMAGE_SIZE, epochs=EPOCHS, learning_rate=LEARNING_RATE)
     return parser.parse_args()
 

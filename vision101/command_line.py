@@ -101,10 +101,10 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> 
     add_output_arguments(parser)
 
 
-def add_backbone_arguments(
-    parser: argparse.ArgumentParser, backbone: str, weights: str, views: int
+def add_transfer_arguments(
+    parser: argparse.ArgumentParser, backbone: str, weights: str, views: int, batch_size: int
 ) -> None:
-    """Add the flags of transfer learning, with the script's defaults."""
+    """Add the flags of transfer learning, with the script's defaults, and those of training."""
     parser.add_argument(
         "--backbone",
         default=backbone,
@@ -139,6 +139,7 @@ def add_backbone_arguments(
         metavar="N",
         help="then train the last N layers of the backbone too",
     )
+    add_training_arguments(parser, batch_size)
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:

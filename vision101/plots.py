@@ -8,8 +8,10 @@ import matplotlib
 matplotlib.use("Agg")  # Pictures go to files; a machine may have no screen.
 
 from vision101.datasets import Examples
+from vision101.evaluation import print_scores
 from vision101.files import write_whole
-from vision101.runs import FinishedRun
+from vision101.photos import Photo
+from vision101.runs import FinishedRun, find_run_on_split
 from vision101.training import find_best_epoch
 
 import matplotlib.pyplot as plt
@@ -55,6 +57,27 @@ def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -
     loss_axes.set_ylim(0, 1.1 * highest)
     figure.suptitle(title, fontsize=14)
     _save(figure, run_folder / "plots" / "curves.png")
+
+
+def show_beside_cnn(
+    run_folder: Path,
+    split: dict[str, list[Photo]],
+    history: dict[str, list[float]],
+    scores: dict[str, dict],
+    title: str,
+) -> None:
+    """Plot and print a run beside the newest CNN on the same split, if its neighbours hold one.
+
+    Args:
+        run_folder: The run's folder.
+        split: What `split_photos` returned.
+        history: Values of every epoch, as for `plot_curves`.
+        scores: For each judged part of the split what `score_predictions` returned.
+        title: What the run is called.
+    """
+    if cnn_run := find_run_on_split(run_folder.parent, "cnn", split):
+        plot_side_by_side(run_folder, [cnn_run, FinishedRun(title, history, scores)])
+        print_scores(cnn_run.scores, cnn_run.title)
 
 
 def plot_side_by_side(run_folder: Path, runs: list[FinishedRun]) -> None:
