@@ -91,7 +91,7 @@ def main() -> None:
         history = fit(model, train_dataset, validation_dataset, *plan, run_folder, history)
         stopwatch.end_stage("fine-tuning")
 
-    # Save it once more, in float32, which every machine is good at.
+    # Save the best epoch, in float32, which every machine is good at.
     best_model = rebuild_model(model, "float32")
     save_model(best_model, run_folder)
 
