@@ -96,7 +96,7 @@ def main() -> None:
     save_model(best_model, run_folder)
 
     # Judge it, once, on photos that had no part in training.
-    judged = best_model if trained is model else head
+    judged = best_model if trained is model else head  # the head alone, of features
     scores, probabilities = judge_model(judged, examples, class_names)
     stopwatch.end_stage("judgement")
 
@@ -121,7 +121,8 @@ def fit(model, train_dataset, validation_dataset, epochs, learning_rate, run_fol
         keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
         metrics=["accuracy"],
     )
-    checkpoint, best_weights = run_folder / "checkpoint.keras", model.get_weights()
+    checkpoint = run_folder / "checkpoint.keras"
+    model.save(checkpoint)  # what later epochs have to beat
     best = max(earlier["val_accuracy"], default=-1.0)
     history = model.fit(
         train_dataset,
@@ -136,10 +137,8 @@ def fit(model, train_dataset, validation_dataset, epochs, learning_rate, run_fol
             keras.callbacks.CSVLogger(run_folder / "log.csv", append=True),
         ],
     ).history
-    if checkpoint.exists():
-        best_weights = keras.saving.load_model(checkpoint, compile=False).get_weights()
-        checkpoint.unlink()
-    model.set_weights(best_weights)
+    model.set_weights(keras.saving.load_model(checkpoint, compile=False).get_weights())
+    checkpoint.unlink()
     return {key: earlier.get(key, []) + values for key, values in history.items()}
 
 
