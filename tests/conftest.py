@@ -1,5 +1,6 @@
-"""What several tests need: small painted folders, and the scripts run as a user runs them."""
+"""What several tests need: painted folders, scripts run as a user runs them, a real browser."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -13,8 +14,15 @@ from vision101.sources import PAINTED_MARK, find_photos
 
 import keras
 import pytest
+from playwright.sync_api import sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# What a Chromium is called on Debian and Ubuntu, and elsewhere.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+# A desktop's window, and a phone's, in CSS pixels.
+WINDOW_SIZES = ((1280, 900), (390, 844))
 
 # Small enough to train on in seconds, and unequal, as photos in the wild are.
 SMALL_COUNTS = {"daisy": 14, "dandelion": 20, "roses": 16}
@@ -106,3 +114,53 @@ def flower_photos(tmp_path_factory):
     if not folder:
         pytest.skip("FLOWER_PHOTOS is not set")
     return index_photos(find_photos(folder), tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return a headless Chromium; tests that need one are skipped where there is none."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("there is no Chromium")
+    with sync_playwright() as playwright:
+        # Without a sandbox, since tests may run as root; they open pages of ours only.
+        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def check_page(browser):
+    """Return a function that opens a page from disk, and checks what every page must hold to."""
+
+    def check_in(window_size: tuple[int, int], path: Path) -> str:
+        page = browser.new_page(viewport=dict(zip(("width", "height"), window_size, strict=True)))
+        complaints, requests = [], []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url[:100]))
+        page.goto(path.as_uri())
+        assert not complaints
+        assert all(url.startswith(("file:", "data:")) for url in requests), requests
+        pictures, unloaded, unnamed, overflow, levels = page.evaluate(
+            """() => [
+                document.images.length,
+                [...document.images].filter(image => !image.naturalWidth).length,
+                [...document.images].filter(image => !image.alt.trim()).length,
+                document.documentElement.scrollWidth - window.innerWidth,
+                [...document.querySelectorAll("h1, h2, h3, h4")].map(heading => +heading.tagName[1]),
+            ]"""
+        )
+        assert pictures > 0
+        assert unloaded == 0
+        assert unnamed == 0  # a screen reader would have nothing to read
+        assert overflow <= 0  # one would have to scroll sideways
+        assert levels[0] == 1
+        assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
+        text = page.inner_text("body")
+        page.close()
+        return text
+
+    def check(path: Path) -> str:
+        """Return the page's text, as a person sees it."""
+        return [check_in(window_size, path) for window_size in WINDOW_SIZES][0]
+
+    return check

@@ -15,6 +15,7 @@ features       what a frozen backbone says of a photo, computed once
 evaluation     scores with intervals
 runs           one folder a run
 plots          pictures of curves, mistakes and photos
+report         pages to read in a browser
 
 A module imports only modules that stand before it; the scripts import modules; nothing imports
 a script.
