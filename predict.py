@@ -1,12 +1,15 @@
-"""Name what is in photos, with a model that a training script made.
+"""Name what is in photos, with a model that a training script made; say when it is not sure.
 
     python predict.py photo.jpg                  the newest complete run in outputs/
     python predict.py --top 5 my_photos/         every photo in a folder
+    python predict.py --explain why.png photo.jpg      shows where the model looked
+    python predict.py --review review.csv my_photos/   what a person should look at
     python predict.py --json *.jpg               one JSON object a photo, one photo a line
     python predict.py - < photo.jpg              from standard input
     python predict.py --run outputs/<run> photo.jpg
 
-Exits with 1 if a photo could not be read, and with 2 after wrong use.
+Exits with 1 if a photo could not be read, with 2 after wrong use, and with 3 if asked to
+--fail-if-unsure and a photo's answer is not sure.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from vision101.answers import Answer, answer_photo, write_review
 from vision101.command_line import (
     FAILURE_EXIT_CODE,
     OUTPUTS_FOLDER,
@@ -25,42 +29,50 @@ from vision101.command_line import (
     run_script,
     shown_path,
 )
-from vision101.evaluation import predict_probabilities
 from vision101.photos import UnreadablePhotoError, list_files, read_pixels
+from vision101.plots import plot_explanation
 from vision101.runs import find_run, load_run
 
-import numpy as np
-
 TOP = 3  # classes to show: the answer, and what it might have been
+UNSURE_EXIT_CODE = 3
 BAR_WIDTH = 20  # characters of a probability of 100 %
 
 
 def main() -> int:
     arguments = parse_arguments()
     files = list(find_files(arguments.photos))
+    if arguments.explain and len(files) != 1:
+        raise UsageError(f"--explain: shows one photo, not {len(files)}; name just one")
     run_folder = find_run(arguments.run, OUTPUTS_FOLDER)
-    model, config = load_run(run_folder)
+    run = load_run(run_folder)
     if not arguments.json:
         print(f"Model: {shown_path(run_folder)}")
-        if config["painted"]:
+        if run.config["painted"]:
             print("It was trained on painted sample photos; expect little of it on real ones.")
 
-    unreadable = 0
+    answers, unreadable = [], 0
     for name, file in files:
         try:
-            pixels = read_pixels(file, config["image_size"])
+            pixels = read_pixels(file, run.config["image_size"])
         except UnreadablePhotoError as error:
             print(f"{name}: {error}", file=sys.stderr)
             unreadable += 1
             continue
-        probabilities = predict_probabilities(model, pixels[np.newaxis])[0]
-        ranking = probabilities.argsort()[::-1][: arguments.top]
-        answers = [(config["class_names"][index], float(probabilities[index])) for index in ranking]
+        answer = answer_photo(run, name, pixels)
+        answers.append(answer)
         if arguments.json:
-            print_json(name, answers, config["painted"])
+            print_json(answer, arguments.top, run.config["painted"])
         else:
-            print_answers(name, answers)
-    return FAILURE_EXIT_CODE if unreadable else 0
+            print_answer(answer, arguments.top)
+        if arguments.explain:
+            plot_explanation(arguments.explain, run.model, pixels, answer)
+
+    if arguments.review:
+        write_review(arguments.review, answers)
+    if unreadable:
+        return FAILURE_EXIT_CODE
+    unsure = any(not answer.sure for answer in answers)
+    return UNSURE_EXIT_CODE if arguments.fail_if_unsure and unsure else 0
 
 
 def find_files(photos: list[str]) -> Iterator[tuple[str, Path | io.BytesIO]]:
@@ -78,22 +90,30 @@ def find_files(photos: list[str]) -> Iterator[tuple[str, Path | io.BytesIO]]:
             yield photo, Path(photo)
 
 
-def print_answers(name: str, answers: list[tuple[str, float]]) -> None:
-    print(f"\n{name}")
-    width = max(len(class_name) for class_name, _ in answers)
-    for class_name, probability in answers:
+def print_answer(answer: Answer, top: int) -> None:
+    print(f"\n{answer.name}")
+    classes = answer.classes[:top]
+    width = max(len(class_name) for class_name, _ in classes)
+    for class_name, probability in classes:
         bar = "█" * round(BAR_WIDTH * probability)
         print(f"  {class_name:{width}}  {100 * probability:5.1f} %  {bar}".rstrip())
+    if answer.novel:
+        print("  Not sure: unlike all photos that it learnt from. Perhaps none of the classes.")
+    elif not answer.sure:
+        print("  Not sure: not confident enough. Ask a person.")
 
 
-def print_json(name: str, answers: list[tuple[str, float]], painted: bool) -> None:
+def print_json(answer: Answer, top: int, painted: bool) -> None:
+    class_name, probability = answer.classes[0]
     line = {
-        "photo": name,
-        "class": answers[0][0],
-        "probability": round(answers[0][1], 6),
+        "photo": answer.name,
+        "class": class_name,
+        "probability": round(probability, 6),
+        "sure": answer.sure,
+        "novel": answer.novel,
         "top": [
             {"class": class_name, "probability": round(probability, 6)}
-            for class_name, probability in answers
+            for class_name, probability in answer.classes[:top]
         ],
         "trained_on_painted_sample": painted,
     }
@@ -108,6 +128,20 @@ def parse_arguments() -> argparse.Namespace:
         "--top", type=integer_from(1), default=TOP, metavar="K", help=f"default: {TOP}"
     )
     parser.add_argument("--json", action="store_true", help="for programs to read")
+    parser.add_argument(
+        "--fail-if-unsure",
+        action="store_true",
+        help=f"exit with {UNSURE_EXIT_CODE} if the answer for a photo is not sure",
+    )
+    parser.add_argument(
+        "--explain", type=Path, metavar="OUT.png", help="show where the model looked in a photo"
+    )
+    parser.add_argument(
+        "--review",
+        type=Path,
+        metavar="FILE.csv",
+        help="list the photos for a person to look at, least certain first",
+    )
     return parser.parse_args()
 
 

@@ -16,12 +16,14 @@ from typing import NamedTuple
 
 from vision101.augmentation import build_augmentation
 from vision101.command_line import ArgumentParser, add_training_arguments, run_script
+from vision101.confidence import calibrate_model
 from vision101.datasets import build_dataset, decode_split
-from vision101.evaluation import judge_model, print_scores
+from vision101.judgement import judge_model, print_judgement
 from vision101.models import average_with_mirror, build_base_cnn, build_tuned_cnn, rebuild_model
 from vision101.photos import index_photos, list_classes
-from vision101.plots import plot_answers, plot_confusion, plot_curves
-from vision101.runs import Stopwatch, finish_run, save_model, start_run
+from vision101.plots import plot_curves, plot_judgement
+from vision101.run_report import write_run_report
+from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
 from vision101.sources import find_photos
 from vision101.split import split_photos
 from vision101.training import build_learning_rate_schedule, choose_precision
@@ -105,24 +107,31 @@ def main() -> None:
     ).history
     stopwatch.end_stage("training")
 
-    # Save it once more, in float32, which every machine is good at.
-    best_model = rebuild_model(keras.saving.load_model(checkpoint, compile=False), "float32")
+    # Set its confidence right, and save it in float32, which every machine is good at.
+    best_model = keras.saving.load_model(checkpoint, compile=False)
     if recipe.mirror:
         best_model = average_with_mirror(best_model)
+    best_model = rebuild_model(best_model, "float32")
+    temperature = calibrate_model(best_model, examples["validation"])
     save_model(best_model, run_folder)
     checkpoint.unlink()
 
     # Judge it, once, on photos that had no part in training.
-    scores, probabilities = judge_model(best_model, examples, class_names)
+    judgement = judge_model(
+        best_model, examples, class_names, temperature, arguments.target_accuracy
+    )
     stopwatch.end_stage("judgement")
 
     # Show it.
     title = f"{arguments.recipe} CNN" + (" on painted sample photos" if source.painted else "")
+    unseen = examples["unseen"]
     plot_curves(run_folder, history, title)
-    plot_confusion(run_folder, scores["unseen"]["confusion"], class_names, title)
-    plot_answers(run_folder, examples["unseen"], probabilities["unseen"], class_names, title)
-    print_scores(scores, title)
-    finish_run(run_folder, scores, best_model, history, stopwatch.seconds, title, source)
+    plot_judgement(run_folder, judgement, unseen, title)
+    print_judgement(judgement, title)
+    seconds = stopwatch.seconds
+    results = summarize_run(judgement, best_model, unseen, history, seconds, title, source)
+    write_run_report(run_folder, results, judgement, best_model, unseen, split)
+    finish_run(run_folder, results, judgement, split, source)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -1,7 +1,7 @@
 """Train a classifier on top of a pretrained network: better than from scratch, and in minutes.
 
     python train_transfer.py                     on a frozen ResNet50, on tf_flowers
-    python train_transfer.py --fine-tune 30      and then its last 30 layers too, gently
+    python train_transfer.py --fine-tune 40      and then its last 40 layers too, gently
     python train_transfer.py --backbone MobileNetV2
     python train_transfer.py --weights none      without a download: shows how, not how well
     python train_transfer.py --data my_photos/   one sub-folder a class
@@ -11,16 +11,17 @@ On unseen photos of tf_flowers, mean of three seeds, a frozen MobileNetV1 (Image
 
 import argparse
 
-from vision101.augmentation import build_augmentation
 from vision101.backbones import build_backbone, print_trainable, unfreeze_last_layers
 from vision101.command_line import ArgumentParser, add_transfer_arguments, run_script
+from vision101.confidence import calibrate_model
 from vision101.datasets import build_dataset, decode_photos, decode_split
-from vision101.evaluation import judge_model, print_scores
 from vision101.features import compute_split_features
+from vision101.judgement import judge_model, print_judgement
 from vision101.models import build_head, join_backbone_and_head, rebuild_model
 from vision101.photos import index_photos, list_classes
-from vision101.plots import plot_answers, plot_confusion, plot_curves, show_beside_cnn
-from vision101.runs import Stopwatch, finish_run, save_model, start_run
+from vision101.plots import plot_curves, plot_judgement, show_beside_cnn
+from vision101.run_report import write_run_report
+from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
 from vision101.sources import find_photos
 from vision101.split import split_photos
 from vision101.training import build_learning_rate_schedule, choose_precision
@@ -34,7 +35,7 @@ VIEWS = 6  # of each training photo; each costs one pass through the backbone
 EPOCHS = 60  # of the head: fractions of a second each
 LEARNING_RATE = 1e-3
 FINE_TUNE_EPOCHS = 12  # of the whole: a pass through the backbone each
-FINE_TUNE_LEARNING_RATE = 1e-4  # larger steps would undo what a million photos taught
+FINE_TUNE_LEARNING_RATE = 6e-5  # larger steps would undo what a million photos taught
 WEIGHT_DECAY = 0.01
 LABEL_SMOOTHING = 0.1  # share of certainty taken from the labels: not all are right
 
@@ -78,37 +79,42 @@ def main() -> None:
     history = fit(trained, train_dataset, validation_dataset, *plan, run_folder)
     stopwatch.end_stage("training")
 
-    # On request, train the last layers of the backbone too, on photos that are varied anew.
+    # On request, train the last layers of the backbone too, on the views themselves.
     if arguments.fine_tune:
-        unfreeze_last_layers(backbone.model, arguments.fine_tune)
+        unfreeze_last_layers(backbone.model, head, arguments.fine_tune)
         print_trainable(model)
         trained = model
-        examples = decode_split(split, class_names, image_size)
-        augment = build_augmentation(image_size)
-        train_dataset = build_dataset(examples["train"], batch_size, augment, seed)
+        if arguments.feature_cache:
+            examples = decode_split(split, class_names, image_size, arguments.views)
+        train_dataset = build_dataset(examples["train"], batch_size, None, seed, views=True)
         validation_dataset = build_dataset(examples["validation"], batch_size)
         plan = FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE
         history = fit(model, train_dataset, validation_dataset, *plan, run_folder, history)
         stopwatch.end_stage("fine-tuning")
 
-    # Save the best epoch, in float32, which every machine is good at.
+    # Set the best epoch's confidence right, and save it in float32, good on every machine.
     best_model = rebuild_model(model, "float32")
+    judged = best_model if trained is model else head  # the head alone, of features
+    temperature = calibrate_model(judged, examples["validation"])
+    if judged is head:
+        best_model.set_weights(model.get_weights())  # those of the calibrated head, too
     save_model(best_model, run_folder)
 
     # Judge it, once, on photos that had no part in training.
-    judged = best_model if trained is model else head  # the head alone, of features
-    scores, probabilities = judge_model(judged, examples, class_names)
+    judgement = judge_model(judged, examples, class_names, temperature, arguments.target_accuracy)
     stopwatch.end_stage("judgement")
 
     # Show it, and beside it the newest CNN on the same split, if there is one.
     title = backbone.title + (" on painted sample photos" if source.painted else "")
     unseen = decode_photos(split["unseen"], class_names, image_size, "unseen")
     plot_curves(run_folder, history, title)
-    plot_confusion(run_folder, scores["unseen"]["confusion"], class_names, title)
-    plot_answers(run_folder, unseen, probabilities["unseen"], class_names, title)
-    print_scores(scores, title)
-    show_beside_cnn(run_folder, split, history, scores, title)
-    finish_run(run_folder, scores, best_model, history, stopwatch.seconds, title, source)
+    plot_judgement(run_folder, judgement, unseen, title)
+    print_judgement(judgement, title)
+    show_beside_cnn(run_folder, split, history, judgement.scores, title)
+    seconds = stopwatch.seconds
+    results = summarize_run(judgement, best_model, unseen, history, seconds, title, source)
+    write_run_report(run_folder, results, judgement, best_model, unseen, split)
+    finish_run(run_folder, results, judgement, split, source)
 
 
 def fit(model, train_dataset, validation_dataset, epochs, learning_rate, run_folder, earlier=None):

@@ -146,7 +146,7 @@ def check_page(browser):
                 [...document.images].filter(image => !image.naturalWidth).length,
                 [...document.images].filter(image => !image.alt.trim()).length,
                 document.documentElement.scrollWidth - window.innerWidth,
-                [...document.querySelectorAll("h1, h2, h3, h4")].map(heading => +heading.tagName[1]),
+                [...document.querySelectorAll("h1, h2, h3, h4")].map(title => +title.tagName[1]),
             ]"""
         )
         assert pictures > 0

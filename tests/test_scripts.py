@@ -48,12 +48,15 @@ def test_run_folder_is_complete(finished_run):
         "best.keras",
         "config.json",
         "log.csv",
+        "novelty.npz",
         "plots",
+        "predictions.csv",
+        "report.html",
         "results.json",
         "split.csv",
     }
     assert run_folder.name.endswith("-cnn-augmented-test")
-    for name in ("curves", "confusion", "unseen"):
+    for name in ("curves", "confusion", "confidence", "unseen"):
         assert min(Image.open(run_folder / "plots" / f"{name}.png").size) >= 400
     with (run_folder / "log.csv").open(newline="") as file:
         log = list(csv.DictReader(file))
@@ -106,6 +109,31 @@ def test_results_score_every_part(finished_run):
     assert results["parameters"] == model.count_params()
     assert results["best_epoch"] in (1, 2)
     assert set(results["seconds"]) == {"photos", "training", "judgement"}
+
+
+def test_predictions_of_every_photo_are_kept(finished_run):
+    run_folder, _ = finished_run
+    with (run_folder / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    results = read_json(run_folder / "results.json")
+    for part in PARTS[1:]:
+        right = [row["label"] == row["predicted"] for row in rows if row["part"] == part]
+        assert np.mean(right) == pytest.approx(results[part]["accuracy"])
+    names = ["daisy", "dandelion", "roses"]
+    for row in rows:
+        probabilities = {name: float(row[name]) for name in names}
+        assert row["predicted"] == max(names, key=probabilities.get)
+        assert float(row["confidence"]) == max(probabilities.values())
+        assert row["path"].startswith(f"{row['label']}/")
+
+
+def test_report_in_a_browser(finished_run, check_page):
+    text = check_page(finished_run[0] / "report.html")
+    results = read_json(finished_run[0] / "results.json")
+    assert "augmented CNN on painted sample photos" in text
+    assert "These scores say nothing about real ones" in text
+    assert f"{100 * results['unseen']['balanced_accuracy']:.1f} %" in text
+    assert "Grad-CAM" in text
 
 
 def test_painted_photos_are_named_as_such_everywhere(finished_run, run_script, painted_folder):

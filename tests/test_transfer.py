@@ -245,8 +245,11 @@ def test_the_whole_model_is_backbone_and_head(backbone):
 
 
 def test_fine_tuning_trains_the_last_layers_and_no_batch_normalization(backbone):
-    model = join_backbone_and_head(backbone.model, build_head(3, 12))
-    unfreeze_last_layers(backbone.model, 3)
+    head = build_head(3, 12)
+    model = join_backbone_and_head(backbone.model, head)
+    unfreeze_last_layers(backbone.model, head, 3)
+    trainable = {layer.name: layer.trainable for layer in head.layers if layer.weights}
+    assert trainable == {"head_normalization": False, "probabilities": True}
     kinds = [
         (type(layer).__name__, layer.trainable) for layer in backbone.model.layers if layer.weights
     ]

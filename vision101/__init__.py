@@ -13,9 +13,15 @@ training       precision and learning-rate schedule
 backbones      pretrained networks, frozen
 features       what a frozen backbone says of a photo, computed once
 evaluation     scores with intervals
+confidence     calibrated, and "not sure" where it is too small
+novelty        photos that are like none of the classes
+judgement      all that is known of a model at the end of a run
+explanation    where a model looked
 runs           one folder a run
+answers        what a model says of new photos
 plots          pictures of curves, mistakes and photos
 report         pages to read in a browser
+run_report     the page of a training run
 
 A module imports only modules that stand before it; the scripts import modules; nothing imports
 a script.

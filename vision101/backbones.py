@@ -131,21 +131,22 @@ def _hash_model(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def unfreeze_last_layers(model: keras.Model, count: int) -> int:
-    """Make the last `count` layers of a backbone trainable, except BatchNormalization.
+def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -> int:
+    """Make the last `count` layers of a backbone trainable, and the head with them.
 
-    Its statistics, made from a million photos, would be spoilt by batches of a few (Keras guide
-    "Transfer learning & fine-tuning").
+    BatchNormalization stays as it is in both: its statistics, made from many photos, would be
+    spoilt by batches of a few (Keras guide "Transfer learning & fine-tuning").
 
     Returns:
         How many layers with weights are now trainable.
     """
-    model.trainable = True
-    for position, layer in enumerate(model.layers):
-        layer.trainable = position >= len(model.layers) - count and not isinstance(
+    backbone.trainable = head.trainable = True
+    frozen = backbone.layers[: max(0, len(backbone.layers) - count)]
+    for layer in backbone.layers + head.layers:
+        layer.trainable = layer not in frozen and not isinstance(
             layer, keras.layers.BatchNormalization
         )
-    return sum(bool(layer.trainable_weights) for layer in model.layers)
+    return sum(bool(layer.trainable_weights) for layer in backbone.layers)
 
 
 def print_trainable(model: keras.Model) -> None:

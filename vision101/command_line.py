@@ -18,6 +18,9 @@ FAILURE_EXIT_CODE = 1
 # Values of --precision, see `training.choose_precision`.
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
+# One wrong answer in twenty, as with a careful person in a hurry.
+TARGET_ACCURACY = 0.95
+
 # Disk full, quota used up, file larger than allowed.
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -97,6 +100,14 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> 
         choices=PRECISIONS,
         default="auto",
         help="arithmetic of training (default: auto, the fastest on this machine)",
+    )
+    parser.add_argument(
+        "--target-accuracy",
+        type=number_between(0, 1),
+        default=TARGET_ACCURACY,
+        metavar="SHARE",
+        help="share of the answers that should be right; where the model is too unsure for that, "
+        f"it says so (default: {TARGET_ACCURACY})",
     )
     add_output_arguments(parser)
 

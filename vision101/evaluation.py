@@ -1,9 +1,10 @@
 """Scores with intervals: how good a model is, and how sure we are of that."""
 
-from vision101.datasets import Examples
+import time
 
 import keras
 import numpy as np
+from scipy.stats import beta
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from tqdm import tqdm
 
@@ -20,43 +21,19 @@ POSTERIOR_DRAWS = 20_000
 BATCH_SIZE = 64
 
 
-def judge_model(
-    model: keras.Model, examples: dict[str, Examples], class_names: list[str]
-) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
-    """Score a model on the photos that it was not trained on.
-
-    Args:
-        model: Takes the examples' inputs, and gives a probability for each class.
-        examples: Those of each part of the split.
-        class_names: Names in the order of the model's outputs.
-
-    Returns:
-        For each of `JUDGED_PARTS` what `score_predictions` returns, and the probabilities,
-        float (photos, classes).
-    """
-    probabilities = {
-        part: predict_probabilities(model, examples[part].inputs, f"Judging {part}")
-        for part in JUDGED_PARTS
-    }
-    scores = {
-        part: score_predictions(examples[part].labels, probabilities[part], class_names)
-        for part in JUDGED_PARTS
-    }
-    return scores, probabilities
-
-
-def predict_probabilities(
+def predict(
     model: keras.Model, inputs: np.ndarray, description: str | None = None
-) -> np.ndarray:
-    """Return the probability of each class for each photo.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability of each class for each photo, and the features behind it.
 
     Args:
-        model: Takes the inputs, and gives a probability for each class.
+        model: What `expose_features` returned for a classifier that takes the inputs.
         inputs: Photos, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or features.
         description: What the progress bar is for; None for no bar.
 
     Returns:
-        float32 array of shape (photos, classes), 0-1, rows adding up to 1.
+        Probabilities, float32 (photos, classes), 0-1, rows adding up to 1; and what its last
+        layer made them from, float32 (photos, channels).
     """
     starts = tqdm(
         range(0, len(inputs), BATCH_SIZE),
@@ -68,7 +45,18 @@ def predict_probabilities(
         model.predict_on_batch(inputs[start : start + BATCH_SIZE].astype(np.float32))
         for start in starts
     ]
-    return np.concatenate(batches) if batches else np.empty((0, model.output_shape[-1]))
+    if not batches:
+        return tuple(np.empty((0, output.shape[-1]), np.float32) for output in model.outputs)
+    return tuple(np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True))
+
+
+def measure_seconds_per_photo(model: keras.Model, photos: np.ndarray) -> float:
+    """Measure the time of a prediction, one of a batch of at most BATCH_SIZE photos."""
+    batch = photos[:BATCH_SIZE].astype(np.float32)
+    model.predict_on_batch(batch)  # the first time, TensorFlow prepares itself
+    start = time.perf_counter()
+    model.predict_on_batch(batch)
+    return (time.perf_counter() - start) / len(batch)
 
 
 def score_predictions(
@@ -76,10 +64,12 @@ def score_predictions(
 ) -> dict:
     """Score the predictions for one part of the photos.
 
-    The intervals are Bayesian with Jeffreys' prior: of accuracy as in Brown, Cai & DasGupta 2001,
-    "Interval Estimation for a Binomial Proportion", section 4.3, and of balanced accuracy as in
-    Brodersen et al. 2010, "The Balanced Accuracy and Its Posterior Distribution", generalised
-    from two classes. They stay honest with few photos and with a perfect score.
+    The intervals are Bayesian with Jeffreys' prior: of accuracy, precision and recall as in Brown,
+    Cai & DasGupta 2001, "Interval Estimation for a Binomial Proportion", section 4.3; of balanced
+    accuracy as in Brodersen et al. 2010, "The Balanced Accuracy and Its Posterior Distribution",
+    generalised from two classes; of F1 by the share J of hits among all photos that are of the
+    class or taken for it, since F1 = 2 J / (1 + J). They stay honest with few photos and with a
+    perfect score.
 
     Args:
         labels: One-hot array of shape (photos, classes).
@@ -88,9 +78,10 @@ def score_predictions(
 
     Returns:
         Ready for JSON: `count`, `accuracy`, `accuracy_interval`, `balanced_accuracy`,
-        `balanced_accuracy_interval`, `classes` (for each name `count`, `precision`, `recall` and
-        `f1`) and `confusion` (rows true, columns predicted). Balanced accuracy is the mean
-        recall of the classes that have photos. With no photos at all the scores are None.
+        `balanced_accuracy_interval`, `classes` (for each name `count`, and `precision`, `recall`
+        and `f1`, each with its `..._interval`) and `confusion` (rows true, columns predicted).
+        Balanced accuracy is the mean recall of the classes that have photos. What cannot be
+        told, since there are no photos, is None.
     """
     true_labels, predicted_labels = labels.argmax(axis=1), probabilities.argmax(axis=1)
     positions = list(range(len(class_names)))
@@ -110,28 +101,68 @@ def score_predictions(
         return scores
     present = counts > 0
     scores["accuracy"] = float(accuracy_score(true_labels, predicted_labels))
-    scores["accuracy_interval"] = _interval_of_mean(hits.sum(keepdims=True), counts.sum())
+    scores["accuracy_interval"] = _interval_of_proportion(hits.sum(), counts.sum())
     scores["balanced_accuracy"] = float(np.mean(hits[present] / counts[present]))
-    scores["balanced_accuracy_interval"] = _interval_of_mean(hits[present], counts[present])
+    scores["balanced_accuracy_interval"] = _ends(_draw_balanced_accuracy(confusion))
     precision, recall, f1, _ = precision_recall_fscore_support(
         true_labels, predicted_labels, labels=positions, zero_division=0
     )
     for position, class_name in enumerate(class_names):
+        hit, answered = hits[position], confusion[:, position].sum()
+        either = counts[position] + answered - hit
         scores["classes"][class_name] = {
             "count": int(counts[position]),
-            "precision": float(precision[position]),
+            "precision": float(precision[position]) if answered else None,
+            "precision_interval": _interval_of_proportion(hit, answered),
             "recall": float(recall[position]) if present[position] else None,
-            "f1": float(f1[position]) if present[position] else None,
+            "recall_interval": _interval_of_proportion(hit, counts[position]),
+            "f1": float(f1[position]) if either else None,
+            "f1_interval": [2 * end / (1 + end) for end in _interval_of_proportion(hit, either)]
+            if either
+            else None,
         }
     return scores
 
 
-def _interval_of_mean(hits: np.ndarray, counts: np.ndarray) -> list[float]:
-    """Return the ends of the credible interval of the mean of several proportions."""
-    generator = np.random.default_rng(0)
-    draws = generator.beta(hits + 0.5, counts - hits + 0.5, (POSTERIOR_DRAWS, len(hits)))
+def measure_gap(validation: dict, unseen: dict) -> dict:
+    """Measure how much worse a model is on unseen photos than validation said.
+
+    Args:
+        validation: What `score_predictions` returned for the validation photos.
+        unseen: Likewise for the unseen photos.
+
+    Returns:
+        Ready for JSON: `balanced_accuracy`, that of validation less that of unseen, and its
+        `interval`.
+    """
+    draws = [
+        _draw_balanced_accuracy(np.array(part["confusion"]), seed)
+        for seed, part in enumerate((validation, unseen))
+    ]
+    return {
+        "balanced_accuracy": validation["balanced_accuracy"] - unseen["balanced_accuracy"],
+        "interval": _ends(draws[0] - draws[1]),
+    }
+
+
+def _interval_of_proportion(hits: int, count: int) -> list[float] | None:
+    if not count:
+        return None
     tail = (1 - CONFIDENCE_LEVEL) / 2
-    return [float(end) for end in np.quantile(draws.mean(axis=1), (tail, 1 - tail))]
+    return [float(end) for end in beta.ppf((tail, 1 - tail), hits + 0.5, count - hits + 0.5)]
+
+
+def _draw_balanced_accuracy(confusion: np.ndarray, seed: int = 0) -> np.ndarray:
+    hits, counts = confusion.diagonal(), confusion.sum(axis=1)
+    hits, counts = hits[counts > 0], counts[counts > 0]
+    generator = np.random.default_rng(seed)
+    draws = generator.beta(hits + 0.5, counts - hits + 0.5, (POSTERIOR_DRAWS, len(hits)))
+    return draws.mean(axis=1)
+
+
+def _ends(draws: np.ndarray) -> list[float]:
+    tail = (1 - CONFIDENCE_LEVEL) / 2
+    return [float(end) for end in np.quantile(draws, (tail, 1 - tail))]
 
 
 def print_scores(scores: dict[str, dict], title: str) -> None:

@@ -7,6 +7,9 @@ and gives float32 (batch, classes), the probability of each class.
 import keras
 from keras import layers
 
+# Of the last layer, which turns features into probabilities.
+CLASSIFIER_NAME = "probabilities"
+
 # Share of values that are dropped before the last layer of the tuned network.
 TUNED_DROPOUT = 0.2
 
@@ -85,16 +88,40 @@ def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Mo
 
 
 def average_with_mirror(model: keras.Model) -> keras.Model:
-    """Build a model that looks at each photo and at its mirror image, and answers with the mean.
+    """Build a model that looks at each photo and at its mirror image, and judges by the mean of
+    the features that it sees in both.
 
     Args:
         model: A Functional model from photos to probabilities. Its layers are shared, not copied.
     """
     inputs = keras.Input(model.inputs[0].shape[1:], name=model.inputs[0].name)
-    mirrored = keras.ops.flip(inputs, axis=2)
-    # `call` runs the model's layers in this graph, rather than nesting a model in the model.
-    outputs = layers.Average()([model.call(inputs), model.call(mirrored)])
+    features = build_feature_model(model)
+    # Both go through as one batch, so every layer is still called once, and a flat graph remains:
+    # `call` runs the layers in this graph, rather than nesting a model in the model.
+    both = keras.ops.concatenate([inputs, keras.ops.flip(inputs, axis=2)], axis=0)
+    seen = keras.ops.reshape(features.call(both), (2, -1, features.output_shape[-1]))
+    outputs = model.get_layer(CLASSIFIER_NAME)(keras.ops.mean(seen, axis=0))
     return keras.Model(inputs, outputs, name=model.name)
+
+
+def build_feature_model(model: keras.Model) -> keras.Model:
+    """Build the part of a classifier before its last layer: from photos to features.
+
+    Args:
+        model: A Functional model that ends in the layer which `build_...` here gave it. Its
+            layers are shared, not copied.
+
+    Returns:
+        Model with outputs of shape (batch, channels).
+    """
+    return keras.Model(model.inputs[0], model.get_layer(CLASSIFIER_NAME).input)
+
+
+def expose_features(model: keras.Model) -> keras.Model:
+    """Build a classifier of two outputs: probabilities (batch, classes), and the features
+    (batch, channels) that its last layer makes them from. Its layers are shared, not copied.
+    """
+    return keras.Model(model.inputs[0], [model.outputs[0], build_feature_model(model).output])
 
 
 def rebuild_model(
@@ -125,8 +152,11 @@ def rebuild_model(
     if inputs is None:
         inputs = keras.Input(model.inputs[0].shape[1:], name=model.inputs[0].name)
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=True)
-    copy.set_weights(model.get_weights())
-    return keras.Model(inputs, copy.call(inputs), name=model.name)
+    flat = keras.Model(inputs, copy.call(inputs), name=model.name)
+    # Layers of `copy` are now part of two graphs; in a copy of the flat one, they are of one.
+    rebuilt = keras.models.clone_model(flat, clone_function=clone)
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
 
 
 def _build_residual_block(x, filters: int, strides: int):
@@ -162,5 +192,5 @@ def _build_classifier(x, class_count: int, regularizer: keras.Regularizer | None
         activation="softmax",
         kernel_regularizer=regularizer,
         dtype="float32",
-        name="probabilities",
+        name=CLASSIFIER_NAME,
     )(x)

@@ -7,13 +7,19 @@ import matplotlib
 
 matplotlib.use("Agg")  # Pictures go to files; a machine may have no screen.
 
+from vision101.answers import Answer
+from vision101.command_line import UsageError
+from vision101.confidence import measure_calibration, trace_coverage, undo_calibration
 from vision101.datasets import Examples
 from vision101.evaluation import print_scores
+from vision101.explanation import explain_answers, overlay_heat
 from vision101.files import write_whole
+from vision101.judgement import Judgement
 from vision101.photos import Photo
 from vision101.runs import FinishedRun, find_run_on_split
 from vision101.training import find_best_epoch
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -57,6 +63,82 @@ def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -
     loss_axes.set_ylim(0, 1.1 * highest)
     figure.suptitle(title, fontsize=14)
     _save(figure, run_folder / "plots" / "curves.png")
+
+
+def plot_confidence(
+    run_folder: Path, labels: np.ndarray, probabilities: np.ndarray, confidence: dict, title: str
+) -> None:
+    """Plot what confidence is worth on unseen photos: whether answers are right as often as it
+    says, and how accurate they are if only the most confident ones are given.
+
+    Args:
+        run_folder: The picture goes to `plots/confidence.png` in it.
+        labels: One-hot array of shape (photos, classes).
+        probabilities: float array of shape (photos, classes), 0-1, calibrated.
+        confidence: `Judgement.confidence`.
+        title: Title of the picture.
+    """
+    figure, (reliability_axes, coverage_axes) = plt.subplots(
+        1, 2, figsize=(12, 5.6), layout="constrained"
+    )
+    before = undo_calibration(probabilities, confidence["temperature"])
+    reliability_axes.plot((0, 100), (0, 100), ":", color="0.5", label="as it should be")
+    for name, values, colour, marker in (
+        ("before", before, ORANGE, "s"),
+        ("after", probabilities, BLUE, "o"),
+    ):
+        calibration = measure_calibration(labels, values)
+        bins = calibration["bins"]
+        reliability_axes.plot(
+            [100 * entry["confidence"] for entry in bins],
+            [100 * entry["accuracy"] for entry in bins],
+            "-",
+            color=colour,
+            linewidth=1.5,
+            label=f"{name} scaling: off by {100 * calibration['error']:.1f} %",
+        )
+        # Dots as large as their share of the photos.
+        reliability_axes.scatter(
+            [100 * entry["confidence"] for entry in bins],
+            [100 * entry["accuracy"] for entry in bins],
+            [20 + 400 * entry["count"] / len(labels) for entry in bins],
+            color=colour,
+            marker=marker,
+            alpha=0.8,
+        )
+    reliability_axes.set(
+        title="Is confidence deserved? (larger dots: more photos)",
+        xlabel="confidence (%)",
+        ylabel="right answers (%)",
+        xlim=(0, 104),
+        ylim=(0, 104),
+    )
+    coverage, accuracy = trace_coverage(labels, probabilities)
+    lowest = 100 * accuracy[len(accuracy) // 20 :].min()
+    coverage_axes.plot(100 * coverage, 100 * accuracy, color=BLUE, linewidth=2, label="unseen")
+    target = 100 * confidence["target_accuracy"]
+    coverage_axes.axhline(target, color=VERMILION, linestyle="--", label=f"target ({target:g} %)")
+    if confidence["answered"]:
+        coverage_axes.plot(
+            100 * confidence["answered"],
+            100 * confidence["answered_accuracy"],
+            "o",
+            color=VERMILION,
+            markersize=11,
+            label=f"sure: confidence of {100 * confidence['threshold']:.0f} % or more",
+        )
+    coverage_axes.set(
+        title="If it may say “not sure”",
+        xlabel="photos that get an answer, most confident first (%)",
+        ylabel="right ones among the answers (%)",
+        xlim=(0, 102),
+        ylim=(min(lowest, target) - 5, 101),
+    )
+    for axes, place in ((reliability_axes, "upper left"), (coverage_axes, "lower left")):
+        axes.grid(alpha=0.3)
+        axes.legend(loc=place)
+    figure.suptitle(f"{title}: confidence on unseen photos", fontsize=14)
+    _save(figure, run_folder / "plots" / "confidence.png")
 
 
 def show_beside_cnn(
@@ -121,6 +203,21 @@ def plot_side_by_side(run_folder: Path, runs: list[FinishedRun]) -> None:
     )
     score_axes.invert_yaxis()
     _save(figure, run_folder / "plots" / "side-by-side.png")
+
+
+def plot_judgement(run_folder: Path, judgement: Judgement, unseen: Examples, title: str) -> None:
+    """Plot how a model does on unseen photos: confusion, confidence, and some of the answers.
+
+    Args:
+        run_folder: The pictures go to `plots/` in it.
+        judgement: What `judge_model` returned.
+        unseen: The unseen photos as the model gets them.
+        title: Title of the pictures.
+    """
+    class_names, answers = judgement.class_names, judgement.probabilities["unseen"]
+    plot_confusion(run_folder, judgement.scores["unseen"]["confusion"], class_names, title)
+    plot_confidence(run_folder, unseen.labels, answers, judgement.confidence, title)
+    plot_answers(run_folder, unseen, answers, class_names, title)
 
 
 def plot_confusion(
@@ -188,6 +285,37 @@ def plot_answers(
         )
     figure.suptitle(f"{title}: unseen photos, right and wrong", fontsize=14)
     _save(figure, run_folder / "plots" / "unseen.png")
+
+
+def plot_explanation(path: Path, model: keras.Model, pixels: np.ndarray, answer: Answer) -> None:
+    """Plot a photo beside where the model saw its answer in it.
+
+    Args:
+        path: The picture, in any format that Matplotlib writes.
+        model: The model.
+        pixels: uint8 array (image_size, image_size, 3), RGB, 0-255: the photo as it gets it.
+        answer: What it said of it.
+
+    Raises:
+        UsageError: Matplotlib does not write files with such an ending.
+    """
+    class_name, probability = answer.classes[0]
+    position = model.predict_on_batch(pixels[np.newaxis].astype(np.float32)).argmax(axis=1)
+    heat = explain_answers(model, pixels[np.newaxis], position)[0]
+    figure, (photo_axes, heat_axes) = plt.subplots(1, 2, figsize=(10, 5.6), layout="constrained")
+    photo_axes.imshow(pixels)
+    photo_axes.set_title("the photo, as the model gets it")
+    heat_axes.imshow(overlay_heat(pixels, heat))
+    heat_axes.set_title(f"bright: speaks for {class_name}")
+    for axes in (photo_axes, heat_axes):
+        axes.set_axis_off()
+    doubt = "" if answer.sure else " (not sure)"
+    figure.suptitle(f"{class_name} {100 * probability:.0f} %{doubt}", fontsize=16)
+    try:
+        _save(figure, path)
+    except ValueError as error:
+        plt.close(figure)
+        raise UsageError(f"{path}: no picture can be written there ({error}); use .png") from error
 
 
 def _save(figure: plt.Figure, path: Path) -> None:

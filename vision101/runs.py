@@ -14,17 +14,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision101.command_line import UsageError, shown_path
-from vision101.evaluation import JUDGED_PARTS
+from vision101.datasets import Examples
+from vision101.evaluation import JUDGED_PARTS, measure_seconds_per_photo
 from vision101.files import write_whole
+from vision101.judgement import Judgement
+from vision101.models import expose_features
+from vision101.novelty import NoveltyDetector, load_detector, save_detector
 from vision101.photos import Photo, list_classes
 from vision101.sources import PhotoSource
 from vision101.split import hash_split, write_split
 from vision101.training import find_best_epoch
 
 import keras
+import numpy as np
 
 CONFIG_NAME = "config.json"
 MODEL_NAME = "best.keras"
+DETECTOR_NAME = "novelty.npz"
+PREDICTIONS_NAME = "predictions.csv"
 RESULTS_NAME = "results.json"
 
 RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
@@ -105,35 +112,82 @@ def save_model(model: keras.Model, run_folder: Path) -> None:
         model.save(temporary)
 
 
-def finish_run(
-    run_folder: Path,
-    scores: dict[str, dict],
+def summarize_run(
+    judgement: Judgement,
     model: keras.Model,
+    photos: Examples,
     history: dict[str, list[float]],
     seconds: dict[str, float],
     title: str,
     source: PhotoSource,
-) -> None:
-    """Write `results.json` and say where to look: from now on the run counts as complete.
+) -> dict:
+    """Return all that `results.json` tells of a run, ready for JSON.
 
     Args:
-        run_folder: Folder of the run.
-        scores: For each part what `score_predictions` returned.
+        judgement: What `judge_model` returned.
         model: The model that was saved.
+        photos: Photos to time a prediction with.
         history: What `fit` returned of every epoch; the model is the best one's.
         seconds: For each stage of the run its seconds.
         title: What the run is called in what a person sees.
         source: Where the photos came from.
     """
-    about = {
+    return judgement.scores | {
+        "gap": judgement.gap,
+        "confidence": judgement.confidence,
+        "novelty": judgement.novelty,
         "title": title,
         "painted": source.painted,
         "parameters": model.count_params(),
         "best_epoch": find_best_epoch(history),
         "seconds": seconds,
+        "seconds_per_photo": measure_seconds_per_photo(model, photos.inputs),
     }
-    _write_json(run_folder / RESULTS_NAME, scores | about)
+
+
+def finish_run(
+    run_folder: Path,
+    results: dict,
+    judgement: Judgement,
+    split: dict[str, list[Photo]],
+    source: PhotoSource,
+) -> None:
+    """Write `predictions.csv` and `novelty.npz`, and last of all `results.json`, and say where to
+    look: from now on the run counts as complete.
+
+    Args:
+        run_folder: Folder of the run.
+        results: What `summarize_run` returned.
+        judgement: What `judge_model` returned.
+        split: What `split_photos` returned.
+        source: Where the photos came from.
+    """
+    save_detector(run_folder / DETECTOR_NAME, judgement.detector)
+    _write_predictions(run_folder / PREDICTIONS_NAME, judgement.probabilities, split, source)
+    _write_json(run_folder / RESULTS_NAME, results)
     print(f"Pictures, model and scores are in {shown_path(run_folder)}")
+
+
+def _write_predictions(
+    path: Path,
+    probabilities: dict[str, np.ndarray],
+    split: dict[str, list[Photo]],
+    source: PhotoSource,
+) -> None:
+    class_names = list_classes(split["train"])
+    with (
+        write_whole(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        columns = ("path", "sha256", "part", "label", "predicted", "confidence")
+        writer.writerow((*columns, *class_names))
+        for part, part_probabilities in probabilities.items():
+            for photo, row in zip(split[part], part_probabilities, strict=True):
+                place = photo.path.relative_to(source.folder).as_posix()
+                answer = class_names[row.argmax()]
+                numbers = [f"{probability:.6f}" for probability in (row.max(), *row)]
+                writer.writerow((place, photo.sha256, part, photo.class_name, answer, *numbers))
 
 
 def find_run(run: Path | None, output_folder: Path) -> Path:
@@ -196,21 +250,46 @@ def find_run_on_split(
     return None
 
 
-def load_run(run_folder: Path) -> tuple[keras.Model, dict]:
-    """Return the model and the config of a complete run.
+class LoadedRun(NamedTuple):
+    """A complete run, ready to predict with.
+
+    Attributes:
+        model: Its model.
+        model_with_features: What `expose_features` makes of it.
+        config: What `config.json` holds: flags, `class_names`, `painted` and more.
+        threshold: Confidence from which an answer is given, 0-1.
+        detector: Tells photos that are like none of the classes.
+    """
+
+    model: keras.Model
+    model_with_features: keras.Model
+    config: dict
+    threshold: float
+    detector: NoveltyDetector
+
+
+def load_run(run_folder: Path) -> LoadedRun:
+    """Load a complete run.
 
     Raises:
         UsageError: A file of the run is missing or damaged.
     """
     try:
         config = json.loads((run_folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        results = json.loads((run_folder / RESULTS_NAME).read_text(encoding="utf-8"))
         model = keras.saving.load_model(run_folder / MODEL_NAME, compile=False)
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        return LoadedRun(
+            model,
+            expose_features(model),
+            config,
+            results["confidence"]["threshold"],
+            load_detector(run_folder / DETECTOR_NAME),
+        )
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"{shown_path(run_folder)}: cannot be loaded ({error}); choose another with --run, or "
             "train again"
         ) from error
-    return model, config
 
 
 def _write_json(path: Path, content: dict) -> None:

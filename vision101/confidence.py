@@ -1,0 +1,145 @@
+"""What a model's confidence is worth: calibrated, and with "not sure" where it is too small.
+
+A model's confidence in an answer is the probability that it gives it. Of answers that are given
+with 80 %, four in five should be right. Trained networks seldom keep to that by themselves.
+"""
+
+from vision101.datasets import Examples
+from vision101.evaluation import predict
+from vision101.models import CLASSIFIER_NAME, expose_features
+
+import keras
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+# Temperatures to choose among: far more than any network needs.
+TEMPERATURES = (0.05, 20.0)
+
+# Bins of confidence of one width, as Guo et al. and most others have it.
+CALIBRATION_BINS = 15
+
+# Draws of which answers might be right: enough for a tenth of a percent.
+NOISE_DRAWS = 200
+
+
+def calibrate_model(model: keras.Model, validation: Examples) -> float:
+    """Set a model's confidence right, without changing any answer (temperature scaling: Guo et al.
+    2017, "On Calibration of Modern Neural Networks", section 4.2).
+
+    One number, the temperature, divides what goes into the last softmax; above 1 it makes the
+    model less confident. It is put into the weights of the last layer, so whoever loads the
+    model has it.
+
+    Args:
+        model: A trained classifier of ours; its last layer is changed.
+        validation: Photos, or features, that it was not trained on.
+
+    Returns:
+        The temperature: the one with the smallest cross-entropy on the validation photos.
+    """
+    probabilities, _ = predict(expose_features(model), validation.inputs)
+    true_labels = validation.labels.argmax(axis=1)
+    # Softmax forgets a constant that is added to all of its inputs, so logarithms of its outputs
+    # are as good as its inputs.
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+
+    def cross_entropy(log_temperature: float) -> float:
+        log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -log_probabilities[np.arange(len(true_labels)), true_labels].mean()
+
+    best = minimize_scalar(cross_entropy, bounds=np.log(TEMPERATURES), method="bounded")
+    temperature = float(np.exp(best.x))
+    classifier = model.get_layer(CLASSIFIER_NAME)
+    classifier.set_weights([weights / temperature for weights in classifier.get_weights()])
+    return temperature
+
+
+def undo_calibration(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return the probabilities, (photos, classes), that the model gave before calibration."""
+    powers = np.maximum(probabilities, np.finfo(np.float32).tiny).astype(float) ** temperature
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def measure_calibration(labels: np.ndarray, probabilities: np.ndarray) -> dict:
+    """Measure how far confidence is from the share of right answers (Guo et al. 2017, section 2).
+
+    Args:
+        labels: One-hot array of shape (photos, classes).
+        probabilities: float array of shape (photos, classes), 0-1.
+
+    Returns:
+        Ready for JSON: `error`, the expected calibration error, 0-1 (None without photos), and
+        `bins`, those with photos in them, each with its `count`, mean `confidence` and
+        `accuracy`.
+    """
+    confidences, right = _judge_answers(labels, probabilities)
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
+    positions = np.digitize(confidences, edges, right=True)
+    bins = [
+        {
+            "count": int(chosen.sum()),
+            "confidence": float(confidences[chosen].mean()),
+            "accuracy": float(right[chosen].mean()),
+        }
+        for chosen in (positions == position for position in np.unique(positions))
+    ]
+    gaps = [entry["count"] * abs(entry["confidence"] - entry["accuracy"]) for entry in bins]
+    return {"error": sum(gaps) / len(right) if bins else None, "bins": bins}
+
+
+def estimate_calibration_noise(probabilities: np.ndarray) -> float:
+    """Return the calibration error, 0-1, that a perfectly calibrated model would show: with few
+    photos in a bin, chance alone moves the share of right answers away from the confidence.
+
+    Args:
+        probabilities: float array of shape (photos, classes), 0-1, at least one photo.
+    """
+    generator = np.random.default_rng(0)
+    confidences = probabilities.max(axis=1)
+    # Only whether an answer is right matters, so two classes do: the answer, and the others.
+    answers = np.stack([confidences, np.zeros_like(confidences)], axis=1)
+    errors = []
+    for _ in range(NOISE_DRAWS):
+        right = generator.random(len(confidences)) < confidences
+        errors.append(measure_calibration(np.stack([right, ~right], axis=1), answers)["error"])
+    return float(np.mean(errors))
+
+
+def choose_threshold(probabilities: np.ndarray, target_accuracy: float) -> float:
+    """Return the confidence from which answers are given; below it, a person should be asked.
+
+    It is the smallest with which the mean confidence of the given answers reaches the target.
+    On photos that the model was calibrated on, mean confidence is accuracy, but smoother: all
+    photos decide, and not the few wrong ones that happen to lie near the threshold.
+
+    Args:
+        probabilities: float array of shape (photos, classes), 0-1: calibrated, of the photos
+            that they were calibrated on.
+        target_accuracy: Share of the given answers that should be right, 0-1.
+
+    Returns:
+        0-1; 1 if no answer is confident enough.
+    """
+    confidences = np.sort(probabilities.max(axis=1))[::-1]
+    means = np.cumsum(confidences) / np.arange(1, len(confidences) + 1)
+    enough = np.flatnonzero(means >= target_accuracy)
+    return float(confidences[enough[-1]]) if len(enough) else 1.0
+
+
+def trace_coverage(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the accuracy of the most confident answers, the more of them are given.
+
+    Returns:
+        Coverage, the share of photos with an answer, and accuracy, the share of right ones among
+        them; float arrays of shape (photos,), 0-1 (El-Yaniv & Wiener 2010, "On the Foundations
+        of Noise-free Selective Classification", call it the risk-coverage curve, with the risk
+        being 1 - accuracy).
+    """
+    confidences, right = _judge_answers(labels, probabilities)
+    given = np.arange(1, len(right) + 1)
+    return given / max(len(right), 1), np.cumsum(right[np.argsort(-confidences)]) / given
+
+
+def _judge_answers(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels.argmax(axis=1)

@@ -1,0 +1,142 @@
+"""The judgement of a trained model: its scores, what its confidence is worth, what is novel."""
+
+from typing import NamedTuple
+
+from vision101.confidence import (
+    choose_threshold,
+    estimate_calibration_noise,
+    measure_calibration,
+    undo_calibration,
+)
+from vision101.datasets import Examples
+from vision101.evaluation import (
+    JUDGED_PARTS,
+    measure_gap,
+    predict,
+    print_scores,
+    score_predictions,
+)
+from vision101.models import expose_features
+from vision101.novelty import PHOTO_LIMIT, NoveltyDetector, fit_detector
+
+import keras
+import numpy as np
+
+
+class Judgement(NamedTuple):
+    """What is known of a model at the end of a run.
+
+    Attributes:
+        class_names: Names in the order of the model's outputs.
+        scores: For each of `JUDGED_PARTS` what `score_predictions` returned.
+        gap: What `measure_gap` returned.
+        confidence: Ready for JSON: `temperature`; `target_accuracy`, and the `threshold` chosen
+            for it; of unseen photos the share `answered` with it, the `answered_accuracy` (None
+            if none is), the `calibration_error`, that of before, `uncalibrated_error`, and the
+            `calibration_noise` that it would show if it were perfect.
+        novelty: Ready for JSON: of unseen photos the share `false_alarms` that is taken for none
+            of the classes.
+        probabilities: For each of `JUDGED_PARTS`, float32 (photos, classes), 0-1.
+        detector: Tells photos that are like none of the classes.
+    """
+
+    class_names: list[str]
+    scores: dict[str, dict]
+    gap: dict
+    confidence: dict
+    novelty: dict
+    probabilities: dict[str, np.ndarray]
+    detector: NoveltyDetector
+
+
+def judge_model(
+    model: keras.Model,
+    examples: dict[str, Examples],
+    class_names: list[str],
+    temperature: float,
+    target_accuracy: float,
+) -> Judgement:
+    """Judge a model on the photos that it was not trained on.
+
+    All that is chosen is chosen on validation photos; the unseen ones only tell how good it is.
+
+    Args:
+        model: A calibrated classifier of ours, which takes the examples' inputs.
+        examples: Those of each part of the split; of views, the first one of a photo counts.
+        class_names: Names in the order of the model's outputs.
+        temperature: What `calibrate_model` returned.
+        target_accuracy: Share of the answers that should be right if it may say "not sure", 0-1.
+    """
+    model = expose_features(model)
+    probabilities, features, scores = {}, {}, {}
+    for part in JUDGED_PARTS:
+        inputs, labels = examples[part]
+        probabilities[part], features[part] = predict(model, inputs, f"Judging {part}")
+        scores[part] = score_predictions(labels, probabilities[part], class_names)
+
+    labels, answers = examples["unseen"].labels, probabilities["unseen"]
+    threshold = choose_threshold(probabilities["validation"], target_accuracy)
+    answered = answers.max(axis=1) >= threshold
+    right = answers.argmax(axis=1) == labels.argmax(axis=1)
+    uncalibrated = undo_calibration(answers, temperature)
+    confidence = {
+        "temperature": temperature,
+        "calibration_error": measure_calibration(labels, answers)["error"],
+        "calibration_noise": estimate_calibration_noise(answers),
+        "uncalibrated_error": measure_calibration(labels, uncalibrated)["error"],
+        "target_accuracy": target_accuracy,
+        "threshold": threshold,
+        "answered": float(answered.mean()),
+        "answered_accuracy": float(right[answered].mean()) if answered.any() else None,
+    }
+
+    detector = _fit_detector(model, examples["train"], features["validation"])
+    distances = detector.measure_distances(features["unseen"])
+    novelty = {"false_alarms": float((distances > detector.threshold).mean())}
+    gap = measure_gap(scores["validation"], scores["unseen"])
+    return Judgement(class_names, scores, gap, confidence, novelty, probabilities, detector)
+
+
+def _fit_detector(
+    model: keras.Model, train: Examples, validation_features: np.ndarray
+) -> NoveltyDetector:
+    count = len(train.labels)
+    chosen = np.arange(count)
+    if count > PHOTO_LIMIT:
+        chosen = np.sort(np.random.default_rng(0).choice(count, PHOTO_LIMIT, replace=False))
+    several_views = train.inputs.ndim == len(model.inputs[0].shape) + 1
+    inputs = train.inputs[chosen, 0] if several_views else train.inputs[chosen]
+    _, features = predict(model, inputs, "Learning what is usual")
+    return fit_detector(features, train.labels[chosen], validation_features)
+
+
+def print_judgement(judgement: Judgement, title: str) -> None:
+    """Print the scores of each part, and what confidence is worth, in percent."""
+    print_scores(judgement.scores, title)
+    for line in describe_judgement(judgement):
+        print(line)
+
+
+def describe_judgement(judgement: Judgement) -> list[str]:
+    """Return what a person should know of a model beside its scores, a sentence each."""
+    gap, confidence = judgement.gap, judgement.confidence
+    points = 100 * gap["balanced_accuracy"]
+    low, high = (100 * end for end in gap["interval"])
+    answered = (
+        f"{100 * confidence['answered_accuracy']:.1f} % of those answers are right"
+        if confidence["answered_accuracy"] is not None
+        else "so it never answers"
+    )
+    return [
+        f"Gap between validation and unseen: {points:+.1f} points ({low:+.1f} to {high:+.1f}); "
+        "validation chose the best epoch, so it flatters.",
+        f"Confidence: off by {100 * confidence['uncalibrated_error']:.1f} % on unseen photos, and "
+        f"by {100 * confidence['calibration_error']:.1f} % after temperature scaling "
+        f"({confidence['temperature']:.2f}); with so few photos, a perfect one would seem off by "
+        f"{100 * confidence['calibration_noise']:.1f} %.",
+        f"Sure from {100 * confidence['threshold']:.0f} % on: it answers for "
+        f"{100 * confidence['answered']:.1f} % of unseen photos, and {answered} "
+        f"(target: {100 * confidence['target_accuracy']:g} %).",
+        f"Taken for none of the classes: {100 * judgement.novelty['false_alarms']:.1f} % of unseen "
+        "photos, wrongly.",
+    ]

@@ -1,0 +1,90 @@
+"""The page of a training run: what its accuracy hides, shown to a person."""
+
+import json
+from pathlib import Path
+
+from vision101.command_line import shown_path
+from vision101.datasets import Examples
+from vision101.evaluation import JUDGED_PARTS
+from vision101.explanation import explain_answers, overlay_heat
+from vision101.judgement import Judgement, describe_judgement
+from vision101.photos import Photo
+from vision101.report import embed_picture, write_report
+from vision101.runs import CONFIG_NAME
+
+import keras
+import numpy as np
+
+# Photos to show of the mistakes, and of the right answers that were nearly wrong.
+MISTAKES_SHOWN = 24
+UNCERTAIN_SHOWN = 12
+
+# What each picture of a run shows, for the caption and for people who cannot see it.
+PICTURES = {
+    "curves": "Accuracy and loss by epoch, in training and on validation photos.",
+    "confusion": "How many unseen photos of each class (rows) got which answer (columns).",
+    "confidence": "Left: the share of right answers at each confidence. Right: their accuracy if "
+    "only the most confident ones are given.",
+    "unseen": "Some unseen photos, picked by chance, with the answers.",
+    "side-by-side": "This run beside a network trained from scratch on the same split.",
+}
+
+
+def write_run_report(
+    run_folder: Path,
+    results: dict,
+    judgement: Judgement,
+    model: keras.Model,
+    unseen: Examples,
+    split: dict[str, list[Photo]],
+) -> None:
+    """Write `report.html`: scores, curves, confidence, and the mistakes with where it looked.
+
+    Args:
+        run_folder: Folder of the run, with its plots in it.
+        results: What `summarize_run` returned.
+        judgement: What `judge_model` returned.
+        model: The model that was saved.
+        unseen: The unseen photos as the model gets them.
+        split: What `split_photos` returned.
+    """
+    class_names, probabilities = judgement.class_names, judgement.probabilities["unseen"]
+    answers, true_labels = probabilities.argmax(axis=1), unseen.labels.argmax(axis=1)
+    by_confidence = np.argsort(-probabilities.max(axis=1), kind="stable")
+    wrong = [index for index in by_confidence if answers[index] != true_labels[index]]
+    right = [index for index in by_confidence[::-1] if answers[index] == true_labels[index]]
+    galleries = []
+    for chosen in (wrong[:MISTAKES_SHOWN], right[:UNCERTAIN_SHOWN]):
+        inputs = unseen.inputs[chosen]
+        heats = explain_answers(model, inputs, answers[chosen]) if len(chosen) else []
+        galleries.append(
+            [
+                {
+                    "photo": embed_picture(pixels),
+                    "heat": embed_picture(overlay_heat(pixels, heat)),
+                    "file": split["unseen"][index].path.name,
+                    "label": class_names[true_labels[index]],
+                    "answer": class_names[answers[index]],
+                    "confidence": 100 * probabilities[index].max(),
+                }
+                for index, pixels, heat in zip(chosen, inputs, heats, strict=True)
+            ]
+        )
+    plots = {
+        name: {"source": embed_picture(path), "caption": caption}
+        for name, caption in PICTURES.items()
+        if (path := run_folder / "plots" / f"{name}.png").is_file()
+    }
+    write_report(
+        run_folder / "report.html",
+        "run.html",
+        results=results,
+        parts=JUDGED_PARTS,
+        sentences=describe_judgement(judgement),
+        plots=plots,
+        mistakes=galleries[0],
+        mistake_count=len(wrong),
+        uncertain=galleries[1],
+        config=json.loads((run_folder / CONFIG_NAME).read_text(encoding="utf-8")),
+        folder=shown_path(run_folder),
+    )
