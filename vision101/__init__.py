@@ -16,6 +16,7 @@ evaluation     scores with intervals
 runs           one folder a run
 plots          pictures of curves, mistakes and photos
 report         pages to read in a browser
+comparison     runs side by side: which is better, and whether by more than chance
 
 A module imports only modules that stand before it; the scripts import modules; nothing imports
 a script.
