@@ -177,11 +177,16 @@ class Pair(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Text for a terminal, a README or a page; the first column says what the row is about."""
+    """Text for a terminal, a README or a page; the first column says what the row is about.
+
+    Attributes:
+        numbers: Whether the other columns are numbers, which are aligned at their right.
+    """
 
     caption: str
     headings: list[str]
     rows: list[list[str]]
+    numbers: bool = True
 
 
 class Section(NamedTuple):
@@ -454,7 +459,11 @@ def describe_splits(splits: list[Split], pairs: list[list[Pair]]) -> list[Sectio
             "Photos on which both runs of a pair are right, only one, or none",
             ["pair", "both right", "only the first", "only the second", "both wrong", "p"],
             [
-                [f"{pair.better} / {pair.other}", *map(str, pair[2:6]), f"{pair.p_value:.3f}"]
+                [
+                    f"{pair.better} / {pair.other}",
+                    *map(str, pair[2:6]),
+                    _format_p_value(pair.p_value),
+                ]
                 for pair in split_pairs
             ],
         )
@@ -465,6 +474,7 @@ def describe_splits(splits: list[Split], pairs: list[list[Pair]]) -> list[Sectio
                 [run.title, shown_path(run.folder), shown_path(run.config["photos"])]
                 for run in split.runs
             ],
+            numbers=False,
         )
         sections.append(
             Section(
@@ -558,11 +568,16 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _format_p_value(p_value: float) -> str:
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def _judge_pair(pair: Pair) -> str:
     if not pair.better_only:
         return f"{pair.better} and {pair.other} are right on the same photos."
     verdict = "more than chance" if pair.p_value < SIGNIFICANCE_LEVEL else "may be chance"
-    p_value = "p < 0.001" if pair.p_value < 0.001 else f"p = {pair.p_value:.3f}"
+    p_value = _format_p_value(pair.p_value)
+    p_value = f"p {p_value}" if p_value.startswith("<") else f"p = {p_value}"
     return (
         f"{pair.better} is right where {pair.other} is wrong on "
         f"{_count(pair.better_only, 'photo')}, the other way round on {pair.other_only}: "
