@@ -64,7 +64,8 @@ def photo_folder(painted_folder, tmp_path) -> Path:
 def project(tmp_path_factory) -> Path:
     """Return a fresh copy of the project, so that no test reads or fills the real data/."""
     copy = tmp_path_factory.mktemp("project")
-    for name in ("train_cnn.py", "train_transfer.py", "predict.py", "vision101", "data", "outputs"):
+    scripts = [path.name for path in PROJECT.glob("*.py")]
+    for name in (*scripts, "vision101", "data", "outputs"):
         source = PROJECT / name
         if source.is_file():
             shutil.copy(source, copy)

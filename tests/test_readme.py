@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import compare
 import predict
 import train_cnn
 import train_transfer
@@ -30,6 +31,7 @@ SCRIPT_COMMANDS = sorted(
 FASTER = {
     "train_cnn.py": ("--epochs", "1", "--image-size", "32"),
     "train_transfer.py": ("--epochs", "1", "--image-size", "32", "--weights", "none"),
+    "compare.py": (),
     "predict.py": (),
 }
 
@@ -96,7 +98,7 @@ def test_links_and_pictures_are_there():
             assert (PROJECT / target).exists(), target
 
 
-@pytest.mark.parametrize("script", [train_cnn, train_transfer, predict])
+@pytest.mark.parametrize("script", [train_cnn, train_transfer, compare, predict])
 def test_headers_of_the_scripts_show_commands_that_parse(script, monkeypatch):
     commands = re.findall(
         rf"^    python ({script.__name__}\.py.*?)(?:  .*| < .*)?$", script.__doc__, re.M

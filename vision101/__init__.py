@@ -22,6 +22,7 @@ answers        what a model says of new photos
 plots          pictures of curves, mistakes and photos
 report         pages to read in a browser
 run_report     the page of a training run
+comparison     runs side by side: which is better, and whether by more than chance
 
 A module imports only modules that stand before it; the scripts import modules; nothing imports
 a script.

@@ -74,7 +74,7 @@ def start_run(
     Returns:
         The new folder below `--output-dir`, `<time>-<kind>-<recipe>`, and `-<name>` if given.
     """
-    run_folder = _create_folder(arguments.output_dir, kind, recipe, arguments.name)
+    run_folder = create_folder(arguments.output_dir, kind, recipe, arguments.name)
     (run_folder / "plots").mkdir()
     write_split(run_folder, split, source)
     photos = {
@@ -91,7 +91,8 @@ def start_run(
     return run_folder
 
 
-def _create_folder(output_folder: Path, *name_parts: str | None) -> Path:
+def create_folder(output_folder: Path, *name_parts: str | None) -> Path:
+    """Make and return a folder of its own, `<time>-<parts>`, below `output_folder`."""
     time_stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
     name = "-".join([time_stamp, *filter(None, name_parts)])
     output_folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,74 @@
+"""Set runs side by side: which is better, by how much, and whether that is more than chance.
+
+    python compare.py                            all complete runs in outputs/
+    python compare.py outputs/*-seed-0           those named
+    python compare.py --markdown                 just the tables, for a README
+    python compare.py --output-dir experiments/  runs that lie elsewhere
+
+Scores of runs on different splits do not compare, so each split has a table of its own. Runs that
+differ in nothing but the seed are one recipe, and recipes compare by their means.
+"""
+
+import argparse
+from pathlib import Path
+
+from vision101.command_line import OUTPUTS_FOLDER, ArgumentParser, run_script
+from vision101.comparison import (
+    compare_pairs,
+    describe_recipes,
+    describe_splits,
+    describe_terms,
+    finish_comparison,
+    format_markdown,
+    group_by_recipe,
+    group_by_split,
+    load_runs,
+    plot_comparison,
+    print_sections,
+)
+from vision101.runs import create_folder
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    runs = load_runs(arguments.runs, arguments.output_dir)
+
+    # On one split, all runs were asked about the same unseen photos. Scores compare, and where
+    # two runs disagree tells whether one is better by more than chance.
+    splits = group_by_split(runs)
+    pairs = compare_pairs(splits)
+
+    # Runs that differ in nothing but the seed show how much is chance in split and training.
+    recipes = group_by_recipe(runs)
+
+    # Show it.
+    sections = describe_splits(splits, pairs) + describe_recipes(recipes)
+    if arguments.markdown:
+        print(format_markdown(sections), end="")
+        return
+    print_sections([*sections, describe_terms()])
+    folder = create_folder(arguments.output_dir, "compare")
+    plot_comparison(folder, splits, recipes)
+    finish_comparison(folder, sections)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="folders; default: all complete runs"
+    )
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=OUTPUTS_FOLDER,
+        metavar="FOLDER",
+        help="where to look for runs, and to write to (default: outputs/ beside the scripts)",
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print just the tables, and write nothing"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_script(main)
