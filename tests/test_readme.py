@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import compare
+import explore
 import predict
 import train_cnn
 import train_transfer
@@ -29,6 +30,7 @@ SCRIPT_COMMANDS = sorted(
 
 # What makes a command take seconds where it would take minutes, or a network.
 FASTER = {
+    "explore.py": ("--skip-labels",),
     "train_cnn.py": ("--epochs", "1", "--image-size", "32"),
     "train_transfer.py": ("--epochs", "1", "--image-size", "32", "--weights", "none"),
     "compare.py": (),
@@ -98,7 +100,7 @@ def test_links_and_pictures_are_there():
             assert (PROJECT / target).exists(), target
 
 
-@pytest.mark.parametrize("script", [train_cnn, train_transfer, compare, predict])
+@pytest.mark.parametrize("script", [train_cnn, train_transfer, compare, explore, predict])
 def test_headers_of_the_scripts_show_commands_that_parse(script, monkeypatch):
     commands = re.findall(
         rf"^    python ({script.__name__}\.py.*?)(?:  .*| < .*)?$", script.__doc__, re.M

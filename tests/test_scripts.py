@@ -305,3 +305,10 @@ def test_full_disk_and_unusable_folder_are_one_line(run_script, photo_folder, tm
     assert not list(tmp_path.rglob("results.json"))
     assert not list(tmp_path.rglob("best.keras"))
     assert not list(tmp_path.rglob(".partial*"))
+
+
+def test_training_heeds_the_list_of_photos_to_leave_out(fail, painted_folder, tmp_path):
+    code, line = fail(train_cnn, "--data", painted_folder, "--exclude", tmp_path / "nothing.csv")
+    assert code == 2
+    assert "--exclude" in line
+    assert "nothing.csv" in line

@@ -120,7 +120,7 @@ def test_the_same_photo_under_two_labels_stays_in_one_part(photos):
 
 
 def test_near_duplicates_are_found_across_blocks_of_the_table(monkeypatch):
-    monkeypatch.setattr("vision101.split.BLOCK_ROWS", 7)
+    monkeypatch.setattr("vision101.split.BLOCK_CELLS", 7 * 43)
     photos = [make_photo("daisy", number) for number in range(40)]
     photos += [near(photos[3], "a", 36), near(photos[30], "b", 1), near(photos[5], "c", 37)]
     assert set(find_near_duplicates(photos)) == {(3, 40), (30, 41)}

@@ -5,6 +5,9 @@ files          nothing is half-written
 sample         paints the built-in photos
 sources        --data: where the photos come from
 photos         reads photos, and keeps an index of them
+observations   what can be measured of a photo
+advice         the augmentation that follows from it
+audit          files that are broken, tiny, extreme or there twice
 split          train, validation, unseen and surplus
 augmentation   random variations of training photos
 datasets       decoded photos as tf.data pipelines
@@ -12,6 +15,7 @@ models         the networks
 training       precision and learning-rate schedule
 backbones      pretrained networks, frozen
 features       what a frozen backbone says of a photo, computed once
+labels         photos whose label a classifier doubts
 evaluation     scores with intervals
 confidence     calibrated, and "not sure" where it is too small
 novelty        photos that are like none of the classes
@@ -23,6 +27,7 @@ plots          pictures of curves, mistakes and photos
 report         pages to read in a browser
 run_report     the page of a training run
 comparison     runs side by side: which is better, and whether by more than chance
+exploration    pictures and a page of photos before training
 
 A module imports only modules that stand before it; the scripts import modules; nothing imports
 a script.

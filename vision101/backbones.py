@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision101.command_line import UsageError
-from vision101.models import rebuild_model
+from vision101.models import build_feature_model, rebuild_model
 
 import keras
 
@@ -82,6 +82,30 @@ def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
             layer.rate = 0.0
     title = f"{name} transfer" if pretrained else f"UNTRAINED {name} (random weights)"
     return Backbone(name, title, model, pretrained, _hash_model(model))
+
+
+def cut_classifier(model: keras.Model, name: str) -> Backbone:
+    """Make a backbone of a trained classifier: all of it but its last layer, `probabilities`.
+
+    Args:
+        model: What `load_run` returned.
+        name: What to call it.
+
+    Raises:
+        UsageError: The model has no such layer.
+    """
+    try:
+        last_features = build_feature_model(model).output
+    except ValueError as error:
+        raise UsageError(
+            f"--run {name}: its model has no layer 'probabilities'; give a run of train_cnn.py or "
+            "train_transfer.py"
+        ) from error
+    # As a feature map of one place, so that it is like that of any other backbone.
+    feature_map = keras.layers.Reshape((1, 1, last_features.shape[-1]))(last_features)
+    backbone = keras.Model(model.input, feature_map)
+    backbone.trainable = False
+    return Backbone(name, name, backbone, True, _hash_model(backbone))
 
 
 def _build_application(name: str, weights: str, image_size: int) -> keras.Model:

@@ -41,8 +41,8 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(USAGE_EXIT_CODE, f"{self.prog}: {message} (see --help)\n")
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--data`, `--per-class` and `--seed`, which together decide the split."""
+def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--data` and `--exclude`, which decide the photos."""
     parser.add_argument(
         "--data",
         default="tf_flowers",
@@ -50,6 +50,18 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         help="tf_flowers (the default; downloaded once), sample (painted, needs no network), "
         "a folder with one sub-folder a class, or a .tgz, .tar or .zip of such a folder",
     )
+    parser.add_argument(
+        "--exclude",
+        type=Path,
+        metavar="FILE.csv",
+        help="leave out the photos that this list names in its column path or sha256, such as a "
+        "reviewed suspects.csv of explore.py",
+    )
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of photos, and `--per-class` and `--seed`: together they decide the split."""
+    add_photo_arguments(parser)
     parser.add_argument(
         "--per-class",
         type=integer_from(5),
@@ -116,20 +128,7 @@ def add_transfer_arguments(
     parser: argparse.ArgumentParser, backbone: str, weights: str, views: int, batch_size: int
 ) -> None:
     """Add the flags of transfer learning, with the script's defaults, and those of training."""
-    parser.add_argument(
-        "--backbone",
-        default=backbone,
-        metavar="NAME",
-        help="a network of Keras Applications (see vision101/backbones.py), or a saved model, "
-        f"FILE.keras, from raw photos to features (default: {backbone})",
-    )
-    parser.add_argument(
-        "--weights",
-        default=weights,
-        metavar="WEIGHTS",
-        help="imagenet (downloaded once), none (random), or the .h5 file of Keras Applications "
-        f"for the network without its top (default: {weights})",
-    )
+    add_backbone_arguments(parser, backbone, weights)
     parser.add_argument(
         "--views",
         type=integer_from(1, 1000),
@@ -151,6 +150,47 @@ def add_transfer_arguments(
         help="then train the last N layers of the backbone too",
     )
     add_training_arguments(parser, batch_size)
+
+
+def add_explore_arguments(
+    parser: argparse.ArgumentParser, image_size: int, backbone: str, weights: str
+) -> None:
+    """Add the flags of explore.py, with the script's defaults."""
+    add_photo_arguments(parser)
+    parser.add_argument(
+        "--image-size",
+        type=integer_from(16, 512),
+        default=image_size,
+        metavar="PIXELS",
+        help=f"side of the square that training makes of each photo (default: {image_size})",
+    )
+    add_backbone_arguments(parser, backbone, weights)
+    parser.add_argument(
+        "--run",
+        type=Path,
+        metavar="FOLDER",
+        help="doubt labels with the network of this run, in place of a backbone",
+    )
+    parser.add_argument("--skip-labels", action="store_true", help="do not look for wrong labels")
+    add_output_arguments(parser)
+
+
+def add_backbone_arguments(parser: argparse.ArgumentParser, backbone: str, weights: str) -> None:
+    """Add `--backbone` and `--weights`, with the script's defaults."""
+    parser.add_argument(
+        "--backbone",
+        default=backbone,
+        metavar="NAME",
+        help="a network of Keras Applications (see vision101/backbones.py), or a saved model, "
+        f"FILE.keras, from raw photos to features (default: {backbone})",
+    )
+    parser.add_argument(
+        "--weights",
+        default=weights,
+        metavar="WEIGHTS",
+        help="imagenet (downloaded once), none (random), or the .h5 file of Keras Applications "
+        f"for the network without its top (default: {weights})",
+    )
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,9 +1,10 @@
 """Nothing is half-written: write under a temporary name beside the target, then rename."""
 
 import contextlib
+import csv
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 
@@ -29,6 +30,17 @@ def write_whole(path: Path) -> Iterator[Path]:
                 raise
     finally:
         _remove(temporary)
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write a CSV file in UTF-8, whole or not at all."""
+    with (
+        write_whole(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def _remove(path: Path) -> None:

@@ -1,19 +1,19 @@
 """Splits photos into train, validation, unseen and surplus: balanced, fair and repeatable."""
 
-import csv
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from vision101.command_line import UsageError
-from vision101.files import write_whole
+from vision101.files import write_table
 from vision101.photos import Photo
 from vision101.sources import PhotoSource
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
 
 # In the order in which they are filled. What is in no earlier part is surplus.
 PARTS = ("validation", "train", "unseen", "surplus")
@@ -34,8 +34,8 @@ NEAR_DUPLICATE_BITS = 36
 # have few bits that differ from it, and those must agree.
 NEAR_DUPLICATE_SHARE = 0.4
 
-# Rows of the table of distances that are computed at once, which bounds its memory.
-BLOCK_ROWS = 512
+# Cells of the table of distances that are computed at once: about 100 MB, however many photos.
+BLOCK_CELLS = 4_000_000
 
 
 def split_photos(
@@ -127,13 +127,26 @@ def _fill_parts(groups: list[list[Photo]], quotas: dict[str, int]) -> dict[str, 
 
 def _group_duplicates(photos: list[Photo]) -> list[list[Photo]]:
     """Return the photos in groups: whoever resembles one of a group belongs to it."""
-    pairs = np.array(list(find_near_duplicates(photos)), int).reshape(-1, 2)
-    resembles = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(photos), len(photos)))
-    group_count, group_of = connected_components(resembles, directed=False)
-    groups = [[] for _ in range(group_count)]
+    group_of = number_groups(len(photos), list(find_near_duplicates(photos)))
+    groups = [[] for _ in range(max(group_of) + 1)]
     for photo, group in zip(photos, group_of, strict=True):
         groups[group].append(photo)
     return groups
+
+
+def number_groups(photo_count: int, pairs: list[tuple[int, int]]) -> np.ndarray:
+    """Return the number of each photo's group: whoever resembles one of a group belongs to it.
+
+    Args:
+        photo_count: How many photos there are.
+        pairs: What `find_near_duplicates` yielded.
+
+    Returns:
+        int array of shape (photo_count,), numbered from 0.
+    """
+    first, second = np.array(pairs, int).reshape(-1, 2).T
+    resembles = coo_array((np.ones(len(pairs)), (first, second)), shape=(photo_count, photo_count))
+    return connected_components(resembles, directed=False)[1]
 
 
 def find_near_duplicates(photos: list[Photo]) -> Iterator[tuple[int, int]]:
@@ -142,14 +155,17 @@ def find_near_duplicates(photos: list[Photo]) -> Iterator[tuple[int, int]]:
     words = hashes.view(np.uint64)
     ones = np.bitwise_count(words).sum(axis=1, dtype=np.int16)
     detail = np.minimum(ones, 256 - ones)
-    for start in range(0, len(words), BLOCK_ROWS):
-        block = words[start : start + BLOCK_ROWS]
+    rows = max(1, BLOCK_CELLS // max(1, len(words)))
+    # Thousands of photos are compared in no time; only tens of thousands need a bar.
+    starts = range(0, len(words), rows)
+    for start in tqdm(starts, desc="Comparing photos", unit=" blocks", delay=1):
+        block = words[start : start + rows]
         # Later rows only: each pair once.
         different_bits = sum(
             np.bitwise_count(block[:, None, column] ^ words[None, start:, column]).astype(np.uint16)
             for column in range(words.shape[1])
         )
-        shared_detail = np.minimum(detail[start : start + BLOCK_ROWS, None], detail[None, start:])
+        shared_detail = np.minimum(detail[start : start + rows, None], detail[None, start:])
         limit = np.minimum(NEAR_DUPLICATE_BITS, NEAR_DUPLICATE_SHARE * shared_detail)
         for row, column in np.argwhere(different_bits <= limit):
             if row < column:
@@ -163,14 +179,7 @@ def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSo
         for part in PARTS
         for photo in split[part]
     )
-    path = run_folder / "split.csv"
-    with (
-        write_whole(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(("path", "label", "part", "sha256"))
-        writer.writerows(rows)
+    write_table(run_folder / "split.csv", ("path", "label", "part", "sha256"), rows)
 
 
 def hash_split(split: dict[str, list[Photo]]) -> str:

@@ -1,0 +1,121 @@
+"""Look at your photos before training on them, and find what is wrong with them.
+
+    python explore.py                            tf_flowers, with the ImageNet ResNet50
+    python explore.py --data my_photos/          one sub-folder a class
+    python explore.py --skip-labels              needs no pretrained network
+    python explore.py --run outputs/<run>        doubts labels with a network of your own
+
+Leaves pictures, lists and report.html in outputs/<time>-explore/, and the photos as they are. What
+you then find wrong, every script leaves out with --exclude FILE.csv. On 2,962 photos and two
+processor cores it takes about a minute, and the features that labels are checked with take longer.
+"""
+
+import argparse
+
+from vision101.advice import advise
+from vision101.audit import (
+    describe_duplicates,
+    find_file_problems,
+    write_duplicates,
+    write_file_problems,
+)
+from vision101.backbones import Backbone, build_backbone, cut_classifier
+from vision101.command_line import ArgumentParser, UsageError, add_explore_arguments, run_script
+from vision101.exploration import (
+    plot_findings,
+    plot_measurements,
+    plot_photos,
+    print_findings,
+    write_page,
+)
+from vision101.features import compute_features
+from vision101.labels import LabelCheck, check_labels, write_suspects
+from vision101.observations import measure_photos, write_measurements
+from vision101.photos import exclude_photos, index_files, keep_readable
+from vision101.runs import create_folder, find_run, load_run
+from vision101.sources import find_photos
+from vision101.split import find_near_duplicates
+from vision101.training import choose_precision
+
+import keras
+
+BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # as in train_transfer.py, so its features are used
+IMAGE_SIZE = 224  # pixels a side: the largest that the training scripts use by default
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    image_size = arguments.image_size
+
+    # Photos, and the files that are none.
+    source = find_photos(arguments.data)
+    files = index_files(source)
+    photos = exclude_photos(keep_readable(files, source), source, arguments.exclude)
+    title = "Painted sample photos" if source.painted else source.folder.name
+    network, note = find_network(arguments)
+    folder = create_folder(arguments.output_dir, "explore", arguments.name)
+
+    # How many, how large, and what they look like.
+    plot_photos(folder, photos, image_size, title)
+
+    # The article's nine observations, and the augmentation that follows from them.
+    measurements = measure_photos(photos)
+    write_measurements(folder, photos, measurements, source)
+    plot_measurements(folder, photos, measurements, title)
+    advice = advise(photos, measurements, image_size)
+
+    # Files that are broken, tiny or extreme, and photos that are there twice.
+    problems = find_file_problems(files, photos, measurements.values["contrast"], image_size)
+    write_file_problems(folder, problems, source)
+    positions = list(find_near_duplicates(photos))
+    duplicates = describe_duplicates(photos, positions)
+    write_duplicates(folder, duplicates, source)
+
+    # Labels that a classifier doubts which has not learnt from them.
+    check = LabelCheck([], None, note)
+    if network:
+        size = network.model.input_shape[1]
+        features = compute_features(network, photos, 1, size, "all photos")[:, 0]
+        check = check_labels(photos, features, positions, note)
+        write_suspects(folder, check.suspects, source)
+
+    # All of it on one page.
+    plot_findings(folder, duplicates, check.suspects, title)
+    write_page(folder, photos, measurements, advice, problems, duplicates, check, title)
+    print_findings(folder, photos, advice, problems, duplicates, check)
+
+
+def find_network(arguments: argparse.Namespace) -> tuple[Backbone | None, str]:
+    """Return the network for the check of labels, and what to say of it; or None, and why."""
+    if arguments.skip_labels:
+        return None, "Labels were not checked, because of --skip-labels."
+    if arguments.run:
+        run_folder = find_run(arguments.run, arguments.output_dir)
+        network = cut_classifier(load_run(run_folder).model, run_folder.name)
+        return network, (
+            f"Features of the run {run_folder.name}. It has learnt from some of these photos with "
+            "their labels as they are, and so doubts those less than it should."
+        )
+    keras.config.set_dtype_policy(choose_precision("auto"))
+    try:
+        backbone = arguments.backbone or BACKBONE
+        network = build_backbone(backbone, arguments.weights, arguments.image_size)
+    except UsageError as error:
+        if arguments.backbone or arguments.weights != WEIGHTS:
+            raise
+        return None, f"Labels were not checked: {error}; or check with --run, a run of your own."
+    return network, f"Features of {network.name}" + (
+        ", pretrained." if network.pretrained else " with random weights, which know little."
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(__doc__)
+    add_explore_arguments(parser, IMAGE_SIZE, BACKBONE, WEIGHTS)
+    # Only the default network may be absent: one that was asked for must be there.
+    parser.set_defaults(backbone=None)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_script(main)

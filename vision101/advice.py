@@ -1,0 +1,171 @@
+"""The augmentation that follows from what was measured of the photos."""
+
+from collections import Counter
+from typing import NamedTuple
+
+from vision101.observations import Measurements, explain_spread
+from vision101.photos import Photo
+
+import numpy as np
+
+# What lies between the tenth and the ninetieth percentile is the range that photos have.
+RANGE = (10, 90)
+
+# From this share of the variance on, the class explains a number so well that a network might go
+# by it ("medium" of Cohen 1988, "Statistical Power Analysis for the Behavioral Sciences").
+TELLING_SHARE = 0.06
+
+# Subjects whose mean is this close to the middle, as a share of half the width, have no side.
+NO_SIDE = 0.05
+
+# If one half of the photo is the lighter one in so many photos, up and down differ.
+UPRIGHT_SHARE = 0.6
+
+# Some photos are this much less sharp than the middle one.
+BLURRED_SHARE = 0.6
+
+
+class Advice(NamedTuple):
+    """One suggestion for training.
+
+    Attributes:
+        topic: What it is about.
+        finding: What was measured.
+        suggestion: What follows from it.
+    """
+
+    topic: str
+    finding: str
+    suggestion: str
+
+
+def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> list[Advice]:
+    """Suggest how to vary and prepare photos in training, by how they differ already.
+
+    The idea: augmentation should make of each photo what another photographer might have taken.
+    So the range in which a number varies within the photos is the range in which to vary it, but
+    for numbers that tell the classes apart.
+
+    Args:
+        photos: The readable photos.
+        measurements: What `measure_photos` returned of them.
+        image_size: Side of the square that training makes of each photo, in pixels.
+    """
+    values = measurements.values
+    class_names = [photo.class_name for photo in photos]
+
+    low, high = np.percentile(values["subject_share"], RANGE)
+    factor = np.sqrt(high / max(low, 0.1))
+    crop = Advice(
+        "Close-up or zoom-out",
+        f"In the middle 80 % of photos, the subject fills {low:.0f} to {high:.0f} % of the frame: "
+        f"the nearest are {factor:.1f} times as close as the farthest.",
+        f"Crop pieces of {100 / factor**2:.0f} to 100 % of the area, which makes the far photos as "
+        "close as the near ones."
+        if factor > 1.2
+        else "All are about as close: crop little.",
+    )
+
+    far = np.percentile(values["offset"], RANGE[1])
+    position = Advice(
+        "Frame position",
+        f"In nine of ten photos, the subject's centre is less than {far:.0f} % of half the "
+        "diagonal off the middle.",
+        "Crop anywhere and not only in the middle." if far > 10 else "Crop near the middle.",
+    )
+
+    side = float(measurements.sideways.mean())
+    mirror = Advice(
+        "Left and right",
+        f"Subjects are on average {100 * abs(side):.0f} % of half the width "
+        f"{'right' if side > 0 else 'left'} of the middle.",
+        "Mirror half of the photos, unless left and right mean something, as in writing."
+        if abs(side) < NO_SIDE
+        else "Left and right differ: find out why before you mirror photos.",
+    )
+
+    lighter = float((measurements.upper_light > 0).mean())
+    upright = Advice(
+        "Up and down",
+        f"The upper half is the lighter one in {100 * lighter:.0f} % of photos.",
+        "Up and down differ: do not turn photos upside down, nor by more than a few degrees."
+        if max(lighter, 1 - lighter) > UPRIGHT_SHARE
+        else "Light does not tell up from down: turning photos may be worth a try.",
+    )
+
+    light = [
+        _advise_jitter(title, values[name], class_names)
+        for title, name in (
+            ("Lighting: brightness", "brightness"),
+            ("Lighting: contrast", "contrast"),
+            ("Colour scheme: saturation", "colourfulness"),
+        )
+    ]
+
+    told = explain_spread(measurements.hues, class_names)
+    colours = Advice(
+        "Colour scheme: hue",
+        f"The class explains {100 * told:.0f} % of how subjects differ in hue.",
+        "Colour tells classes apart: shift hues by a few degrees at most."
+        if told > TELLING_SHARE
+        else "Colour hardly tells classes apart: shift hues too.",
+    )
+
+    blurred, usual = np.percentile(values["sharpness"], (RANGE[0], 50))
+    focus = Advice(
+        "Focus",
+        f"The least sharp tenth has less than {100 * blurred / max(usual, 1e-6):.0f} % of the "
+        "sharpness of the middle photo.",
+        "Blur some photos a little."
+        if blurred < BLURRED_SHARE * usual
+        else "Most are about as sharp: no need to blur any.",
+    )
+
+    told = explain_spread(values["clutter"], class_names)
+    clutter = Advice(
+        "Presence of other objects",
+        f"The class explains {100 * told:.0f} % of how busy the surroundings are.",
+        "A network could go by the surroundings: crop, erase pieces or blend photos, and look at "
+        "where its mistakes come from."
+        if told > TELLING_SHARE
+        else "Surroundings are alike in all classes: nothing to do.",
+    )
+
+    enlarged = (values["shorter_side"] < image_size).mean()
+    typical = int(np.percentile(values["shorter_side"], RANGE[0]))
+    pixels = Advice(
+        "Pixel size",
+        f"{100 * enlarged:.0f} % of photos have fewer than {image_size} pixels a side and are "
+        "enlarged.",
+        f"Nine in ten photos have {typical} pixels or more: a larger training size shows nothing "
+        "more of the others."
+        if enlarged > 0.1
+        else f"There are pixels enough for a training size of {image_size}.",
+    )
+
+    counts = Counter(class_names).most_common()
+    (largest, most), (smallest, fewest) = counts[0], counts[-1]
+    balance = Advice(
+        "Photos of each class",
+        f"{largest} has {most / fewest:.1f} times as many as {smallest}.",
+        f"Training takes as many of each class as {smallest} allows: more photos of it help most."
+        if most > 1.2 * fewest
+        else "Classes are of about the same size.",
+    )
+    return [crop, position, mirror, upright, *light, colours, focus, clutter, pixels, balance]
+
+
+def _advise_jitter(title: str, values: np.ndarray, class_names: list[str]) -> Advice:
+    """Suggest by how much to vary a number, from its relative deviation within the classes."""
+    told = explain_spread(values, class_names)
+    within = np.sqrt(values.var() * (1 - told))
+    share = 100 * within / max(float(values.mean()), 1e-6)
+    suggestion = f"Vary it by up to ± {round(share, -1):.0f} %."
+    if told > TELLING_SHARE:
+        suggestion += " It tells classes apart to some degree, so rather by less."
+    return Advice(
+        title,
+        f"Within a class it differs by ± {share:.0f} % (standard deviation); the class explains "
+        f"{100 * told:.0f} % of all differences.",
+        suggestion,
+    )
