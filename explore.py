@@ -31,7 +31,8 @@ from vision101.exploration import (
 from vision101.features import compute_features
 from vision101.labels import LabelCheck, check_labels, write_suspects
 from vision101.observations import measure_photos, write_measurements
-from vision101.photos import exclude_photos, index_files, keep_readable
+from vision101.photos import index_files, keep_readable
+from vision101.review import exclude_photos
 from vision101.runs import create_folder, find_run, load_run
 from vision101.sources import find_photos
 from vision101.split import find_near_duplicates

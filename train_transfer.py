@@ -18,8 +18,9 @@ from vision101.datasets import build_dataset, decode_photos, decode_split
 from vision101.features import compute_split_features
 from vision101.judgement import judge_model, print_judgement
 from vision101.models import build_head, join_backbone_and_head, rebuild_model
-from vision101.photos import exclude_photos, index_photos, list_classes
+from vision101.photos import index_photos, list_classes
 from vision101.plots import plot_curves, plot_judgement, show_beside_cnn
+from vision101.review import add_photos, exclude_photos
 from vision101.run_report import write_run_report
 from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
 from vision101.sources import find_photos
@@ -50,7 +51,7 @@ def main() -> None:
     source = find_photos(arguments.data)
     photos = exclude_photos(index_photos(source), source, arguments.exclude)
     class_names = list_classes(photos)
-    split = split_photos(photos, seed, arguments.per_class)
+    split = add_photos(split_photos(photos, seed, arguments.per_class), arguments.add)
     stopwatch.end_stage("photos")
 
     # The model: a frozen backbone, and a head to be trained.

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from pathlib import Path
 
 import predict
 from benchmarks.other_things import paint_other_things
@@ -107,7 +108,8 @@ def test_review_lists_the_least_certain_first(tmp_path):
     write_review(tmp_path / "review.csv", [sure, unsure, novel, least_sure])
     with (tmp_path / "review.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["path"] for row in rows] == ["b.jpg", "c.jpg", "d.jpg", "a.jpg"]
+    assert all(Path(row["path"]).is_absolute() for row in rows)
+    assert [Path(row["path"]).name for row in rows] == ["b.jpg", "c.jpg", "d.jpg", "a.jpg"]
     # A person has to fill in what the model is not sure of, and nothing else.
     assert [row["label"] for row in rows] == ["", "", "rose", "rose"]
     assert [row["novel"] for row in rows] == ["no", "yes", "no", "no"]

@@ -14,7 +14,8 @@ from vision101.features import compute_features
 from vision101.labels import check_labels
 from vision101.models import average_with_mirror, build_base_cnn
 from vision101.observations import OBSERVATIONS, find_subject, fit_within, measure_photos
-from vision101.photos import Photo, exclude_photos, index_files, index_photos
+from vision101.photos import Photo, index_files, index_photos
+from vision101.review import exclude_photos
 from vision101.runs import find_run
 from vision101.sources import find_photos
 from vision101.split import find_near_duplicates, hash_split, split_photos

@@ -9,6 +9,7 @@ observations   what can be measured of a photo
 advice         the augmentation that follows from it
 audit          files that are broken, tiny, extreme or there twice
 split          train, validation, unseen and surplus
+review         what a person decided: photos to leave out, photos to add
 augmentation   random variations of training photos
 datasets       decoded photos as tf.data pipelines
 models         the networks

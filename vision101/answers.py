@@ -1,11 +1,10 @@
 """What a trained model says of new photos, and the list of those that a person should look at."""
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 from vision101.evaluation import predict
-from vision101.files import write_whole
+from vision101.files import write_table
 from vision101.runs import LoadedRun
 
 import numpy as np
@@ -57,14 +56,11 @@ def write_review(path: Path, answers: list[Answer]) -> None:
     def certainty(answer: Answer) -> tuple[bool, float]:
         return answer.sure, answer.classes[0][1]
 
-    with (
-        write_whole(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(REVIEW_COLUMNS)
-        for answer in sorted(answers, key=certainty):
-            class_name, probability = answer.classes[0]
-            label = class_name if answer.sure else ""
-            sure, novel = ("yes" if flag else "no" for flag in (answer.sure, answer.novel))
-            writer.writerow((answer.name, label, sure, class_name, f"{probability:.3f}", novel))
+    rows = []
+    for answer in sorted(answers, key=certainty):
+        class_name, probability = answer.classes[0]
+        label = class_name if answer.sure else ""
+        sure, novel = ("yes" if flag else "no" for flag in (answer.sure, answer.novel))
+        place = Path(answer.name).absolute()  # the list may be read from another folder
+        rows.append((place, label, sure, class_name, f"{probability:.3f}", novel))
+    write_table(path, REVIEW_COLUMNS, rows)

@@ -83,6 +83,13 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> 
     """
     add_data_arguments(parser)
     parser.add_argument(
+        "--add",
+        type=Path,
+        metavar="FILE.csv",
+        help="train on the photos of this list too, in its columns path and label, such as a "
+        "reviewed list of predict.py --review",
+    )
+    parser.add_argument(
         "--image-size",
         type=integer_from(16, 512),
         metavar="PIXELS",

@@ -126,7 +126,7 @@ class Run(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Runs that were trained and judged on the same photos.
+    """Runs that were judged on the same photos.
 
     Attributes:
         heading: Tells the split from others.

@@ -6,11 +6,9 @@ import hashlib
 import io
 import os
 import struct
-from collections import defaultdict
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import BinaryIO
 
 from vision101.command_line import DATA_FOLDER, UsageError, shown_path
@@ -170,7 +168,7 @@ def index_files(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[Ph
                 new_files.append((path, class_folder.name))
     if new_files:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            looked_at = pool.map(lambda file: _look_at(*file), new_files)
+            looked_at = pool.map(lambda file: look_at_photo(*file), new_files)
             photos += tqdm(looked_at, desc="Reading photos", total=len(new_files), unit=" photos")
     photos.sort(key=lambda photo: (photo.class_name, str(photo.path)))
     if new_files or len(known) != len(photos):
@@ -193,80 +191,6 @@ def keep_readable(photos: list[Photo], source: PhotoSource) -> list[Photo]:
         print(f"{len(unreadable)} of {len(photos)} files were left out.")
     _check_classes(source.folder, readable)
     return readable
-
-
-def exclude_photos(photos: list[Photo], source: PhotoSource, exclude: Path | None) -> list[Photo]:
-    """Return the photos that a list does not name: what a person found wrong is left out.
-
-    Args:
-        photos: The readable photos of the source.
-        source: Where they came from.
-        exclude: CSV file with a column `path` (below the source's folder, with / or \\), or
-            `sha256`, or both, as in `split.csv` and in what explore.py writes; None for no list.
-            Where there is no photo of that path, all photos of that content are meant. It may
-            come out of a spreadsheet: with a byte order mark, semicolons or tabs.
-
-    Raises:
-        UsageError: The file is no such list, a line of it names no photo, or no photo of a
-            class is left.
-    """
-    if exclude is None:
-        return photos
-    by_path = {photo.path.relative_to(source.folder).as_posix(): photo for photo in photos}
-    by_content = defaultdict(list)
-    for photo in photos:
-        by_content[photo.sha256].append(photo)
-    excluded, unknown = set(), []
-    for line, path, sha256 in _read_exclusions(exclude):
-        photo = by_path.get(path)
-        if photo and sha256 in ("", photo.sha256):
-            excluded.add(photo.path)
-        elif sha256 in by_content:
-            excluded.update(photo.path for photo in by_content[sha256])
-        # A file that cannot be read is left out as it is.
-        elif photo or not path or not (source.folder / path).is_file():
-            unknown.append(f"line {line}, {path or sha256}")
-    if unknown:
-        more = f", and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        raise UsageError(
-            f"--exclude {exclude}: no such photo in {shown_path(source.folder)}, or another one by "
-            f"now: {'; '.join(unknown[:3])}{more}; correct or remove these lines"
-        )
-    kept = [photo for photo in photos if photo.path not in excluded]
-    for class_name in list_classes(photos):
-        if not any(photo.class_name == class_name for photo in kept):
-            raise UsageError(
-                f"--exclude {exclude}: leaves no photo of class {class_name!r}; shorten the list"
-            )
-    print(f"Excluded {len(excluded)} of {len(photos)} photos, by {shown_path(exclude)}.")
-    return kept
-
-
-def _read_exclusions(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield of every line that is not empty its number, its path and its sha256 ("" for none)."""
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")  # what older spreadsheets write
-    except OSError as error:
-        raise UsageError(f"--exclude {path}: cannot be read ({error.strerror})") from error
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        reader.fieldnames = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-        if not {"path", "sha256"} & set(reader.fieldnames):
-            raise UsageError(
-                f"--exclude {path}: has no column path or sha256 in its first line; give a list "
-                "like suspects.csv, which explore.py writes"
-            )
-        for row in reader:
-            name, sha256 = ((row.get(key) or "").strip() for key in ("path", "sha256"))
-            if name or sha256:
-                yield reader.line_num, PureWindowsPath(name).as_posix() if name else "", sha256
-    except csv.Error as error:
-        raise UsageError(f"--exclude {path}: damaged CSV file ({error})") from error
 
 
 def list_classes(photos: list[Photo]) -> list[str]:
@@ -303,7 +227,8 @@ def _check_classes(folder: Path, readable: list[Photo]) -> None:
             )
 
 
-def _look_at(path: Path, class_name: str) -> Photo:
+def look_at_photo(path: Path, class_name: str) -> Photo:
+    """Return what the index holds of a file; what is wrong with it is a `problem`, no error."""
     width = height = 0
     sha256 = perceptual_hash = problem = ""
     size, modified = _size_and_time(path)

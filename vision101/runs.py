@@ -16,7 +16,7 @@ from typing import NamedTuple
 from vision101.command_line import UsageError, shown_path
 from vision101.datasets import Examples
 from vision101.evaluation import JUDGED_PARTS, measure_seconds_per_photo
-from vision101.files import write_whole
+from vision101.files import write_table, write_whole
 from vision101.judgement import Judgement
 from vision101.models import expose_features
 from vision101.novelty import NoveltyDetector, load_detector, save_detector
@@ -176,19 +176,15 @@ def _write_predictions(
     source: PhotoSource,
 ) -> None:
     class_names = list_classes(split["train"])
-    with (
-        write_whole(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        columns = ("path", "sha256", "part", "label", "predicted", "confidence")
-        writer.writerow((*columns, *class_names))
-        for part, part_probabilities in probabilities.items():
-            for photo, row in zip(split[part], part_probabilities, strict=True):
-                place = photo.path.relative_to(source.folder).as_posix()
-                answer = class_names[row.argmax()]
-                numbers = [f"{probability:.6f}" for probability in (row.max(), *row)]
-                writer.writerow((place, photo.sha256, part, photo.class_name, answer, *numbers))
+    rows = []
+    for part, part_probabilities in probabilities.items():
+        for photo, row in zip(split[part], part_probabilities, strict=True):
+            place = photo.path.relative_to(source.folder).as_posix()
+            answer = class_names[row.argmax()]
+            numbers = [f"{probability:.6f}" for probability in (row.max(), *row)]
+            rows.append((place, photo.sha256, part, photo.class_name, answer, *numbers))
+    columns = ("path", "sha256", "part", "label", "predicted", "confidence")
+    write_table(path, (*columns, *class_names), rows)
 
 
 def find_run(run: Path | None, output_folder: Path) -> Path:

@@ -175,17 +175,26 @@ def find_near_duplicates(photos: list[Photo]) -> Iterator[tuple[int, int]]:
 def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSource) -> None:
     """Write `split.csv`: path (below the source's folder), label, part and sha256 of all photos."""
     rows = sorted(
-        (photo.path.relative_to(source.folder).as_posix(), photo.class_name, part, photo.sha256)
+        (_place_below(photo.path, source.folder), photo.class_name, part, photo.sha256)
         for part in PARTS
         for photo in split[part]
     )
     write_table(run_folder / "split.csv", ("path", "label", "part", "sha256"), rows)
 
 
+def _place_below(path: Path, folder: Path) -> str:
+    """Return the path below the folder, or the whole path of a photo that lies elsewhere."""
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+
+
 def hash_split(split: dict[str, list[Photo]]) -> str:
-    """Return a hash of which content is in which part: equal for equal splits anywhere."""
+    """Return a hash of which content is in which part that a model is judged on: where it is
+    equal, scores compare, whatever the models were trained on.
+    """
     digest = hashlib.sha256()
     for part in PARTS:
+        if part == "train":
+            continue
         for photo in split[part]:
             digest.update(f"{part} {photo.class_name} {photo.sha256}\n".encode())
     return digest.hexdigest()

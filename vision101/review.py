@@ -1,0 +1,150 @@
+"""What a person decided about photos: which to leave out, and which to learn from in addition.
+
+Their decisions come as CSV files, and often out of a spreadsheet. The photos stay as they are.
+"""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+
+from vision101.command_line import UsageError, shown_path
+from vision101.photos import Photo, list_classes, look_at_photo
+from vision101.sources import PhotoSource
+from vision101.split import find_near_duplicates
+
+
+def exclude_photos(photos: list[Photo], source: PhotoSource, exclude: Path | None) -> list[Photo]:
+    """Return the photos that a list does not name: what a person found wrong is left out.
+
+    Args:
+        photos: The readable photos of the source.
+        source: Where they came from.
+        exclude: CSV file with a column `path` (below the source's folder, with / or \\), or
+            `sha256`, or both, as in `split.csv` and in what explore.py writes; None for no list.
+            Where there is no photo of that path, all photos of that content are meant. It may
+            come out of a spreadsheet: with a byte order mark, semicolons or tabs.
+
+    Raises:
+        UsageError: The file is no such list, a line of it names no photo, or no photo of a
+            class is left.
+    """
+    if exclude is None:
+        return photos
+    by_path = {photo.path.relative_to(source.folder).as_posix(): photo for photo in photos}
+    by_content = defaultdict(list)
+    for photo in photos:
+        by_content[photo.sha256].append(photo)
+    excluded, unknown = set(), []
+    for line, row in _read_list(exclude, "--exclude"):
+        path, sha256 = _normalize_path(row.get("path", "")), row.get("sha256", "")
+        if not path and not sha256:
+            continue
+        photo = by_path.get(path)
+        if photo and sha256 in ("", photo.sha256):
+            excluded.add(photo.path)
+        elif sha256 in by_content:
+            excluded.update(photo.path for photo in by_content[sha256])
+        # A file that cannot be read is left out as it is.
+        elif photo or not path or not (source.folder / path).is_file():
+            unknown.append(f"line {line}, {path or sha256}")
+    if unknown:
+        more = f", and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise UsageError(
+            f"--exclude {exclude}: no such photo in {shown_path(source.folder)}, or another one by "
+            f"now: {'; '.join(unknown[:3])}{more}; correct or remove these lines"
+        )
+    kept = [photo for photo in photos if photo.path not in excluded]
+    for class_name in list_classes(photos):
+        if not any(photo.class_name == class_name for photo in kept):
+            raise UsageError(
+                f"--exclude {exclude}: leaves no photo of class {class_name!r}; shorten the list"
+            )
+    print(f"Excluded {len(excluded)} of {len(photos)} photos, by {shown_path(exclude)}.")
+    return kept
+
+
+def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, list[Photo]]:
+    """Return a split with photos of a list in its training part; the other parts stay as they are,
+    so runs with and without these photos compare.
+
+    Args:
+        split: What `split_photos` returned.
+        add: CSV file with a column `path` (from the current folder, or absolute) and a column
+            `label` with the class, as predict.py --review writes it; None for no list. Lines
+            without a label are left out, and so are photos that are in a part already, or show
+            the same as one that the model is to be judged on.
+
+    Raises:
+        UsageError: The file is no such list, or a line of it names no class or no photo.
+    """
+    if add is None:
+        return split
+    class_names = list_classes(split["train"])
+    new, unlabelled = [], 0
+    for line, row in _read_list(add, "--add"):
+        path, label = Path(row.get("path", "")), row.get("label", "")
+        if not label:
+            unlabelled += 1
+            continue
+        if label not in class_names:
+            raise UsageError(
+                f"--add {add}: line {line}: no class {label!r}; the classes are "
+                f"{', '.join(class_names)}"
+            )
+        photo = look_at_photo(path.absolute(), label)
+        if photo.problem:
+            raise UsageError(f"--add {add}: line {line}: {path}: {photo.problem}")
+        new.append(photo)
+    # In a part already, or the same to the eye as a photo that the model is judged on.
+    old = [photo for photos in split.values() for photo in photos]
+    taken = {photo.sha256 for photo in old}
+    new = [photo for photo in new if photo.sha256 not in taken]
+    judged = [photo for part, photos in split.items() if part != "train" for photo in photos]
+    seen = {
+        second - len(judged)
+        for first, second in find_near_duplicates(judged + new)
+        if first < len(judged) <= second
+    }
+    kept = {photo.sha256: photo for index, photo in enumerate(new) if index not in seen}.values()
+    print(
+        f"Added {len(kept)} photos to train on, by {shown_path(add)}; {unlabelled} without a label "
+        f"and {len(new) - len(kept)} like others that are there already were left out."
+    )
+    train = [*split["train"], *kept]
+    train.sort(key=lambda photo: (photo.class_name, photo.sha256, str(photo.path)))
+    return split | {"train": train}
+
+
+def _normalize_path(text: str) -> str:
+    return PureWindowsPath(text).as_posix() if text else ""
+
+
+def _read_list(path: Path, flag: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number and the cells of every line, under their headings in small letters."""
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")  # what older spreadsheets write
+    except OSError as error:
+        raise UsageError(f"{flag} {path}: cannot be read ({error.strerror})") from error
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        reader.fieldnames = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        needed = {"path", "sha256"} if flag == "--exclude" else {"label"}
+        if not needed & set(reader.fieldnames):
+            raise UsageError(
+                f"{flag} {path}: has no column {' or '.join(sorted(needed))} in its first line; "
+                "give a list like those that explore.py and predict.py write"
+            )
+        for row in reader:
+            yield (
+                reader.line_num,
+                {key: (row.get(key) or "").strip() for key in reader.fieldnames},
+            )
+    except csv.Error as error:
+        raise UsageError(f"{flag} {path}: damaged CSV file ({error})") from error
