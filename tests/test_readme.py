@@ -50,6 +50,8 @@ def furnished_project(project, painted_folder):
         shutil.copy(original, project / "data/sample/tulips" / f"tulips-{number:04}.jpg")
     for name in ("photo.jpg", "another_photo.jpg", "other.png"):
         Image.open(photo).save(project / name)
+    # What a person made of a list of photos to review.
+    (project / "review.csv").write_text(f"path,label\n{photo},roses\n", encoding="utf-8")
     inputs = keras.Input((None, None, 3))
     features = keras.layers.Conv2D(8, 3, strides=2)(inputs)
     keras.Model(inputs, features).save(project / "mobilenet_v1.keras")
