@@ -106,7 +106,8 @@ def main() -> None:
     stopwatch.end_stage("judgement")
 
     # Show it, and beside it the newest CNN on the same split, if there is one.
-    title = backbone.title + (" on painted sample photos" if source.painted else "")
+    title = backbone.title + (", fine-tuned" if arguments.fine_tune else "")
+    title += " on painted sample photos" if source.painted else ""
     unseen = decode_photos(split["unseen"], class_names, image_size, "unseen")
     plot_curves(run_folder, history, title)
     plot_judgement(run_folder, judgement, unseen, title)
