@@ -13,16 +13,13 @@ import argparse
 from pathlib import Path
 
 from vision101.command_line import OUTPUTS_FOLDER, ArgumentParser, run_script
-from vision101.comparison import (
-    compare_pairs,
+from vision101.comparison import compare_pairs, group_by_recipe, group_by_split, load_runs
+from vision101.comparison_report import (
     describe_recipes,
     describe_splits,
     describe_terms,
     finish_comparison,
     format_markdown,
-    group_by_recipe,
-    group_by_split,
-    load_runs,
     plot_comparison,
     print_sections,
 )

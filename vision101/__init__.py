@@ -1,34 +1,35 @@
 """The plumbing that the scripts share: one module for each stage of the pipeline, in this order.
 
-command_line   flags, and errors that a user can act on
-files          nothing is half-written
-sample         paints the built-in photos
-sources        --data: where the photos come from
-photos         reads photos, and keeps an index of them
-observations   what can be measured of a photo
-advice         the augmentation that follows from it
-audit          files that are broken, tiny, extreme or there twice
-split          train, validation, unseen and surplus
-review         what a person decided: photos to leave out, photos to add
-augmentation   random variations of training photos
-datasets       decoded photos as tf.data pipelines
-models         the networks
-training       precision and learning-rate schedule
-backbones      pretrained networks, frozen
-features       what a frozen backbone says of a photo, computed once
-labels         photos whose label a classifier doubts
-evaluation     scores with intervals
-confidence     calibrated, and "not sure" where it is too small
-novelty        photos that are like none of the classes
-judgement      all that is known of a model at the end of a run
-explanation    where a model looked
-runs           one folder a run
-answers        what a model says of new photos
-plots          pictures of curves, mistakes and photos
-report         pages to read in a browser
-run_report     the page of a training run
-comparison     runs side by side: which is better, and whether by more than chance
-exploration    pictures and a page of photos before training
+command_line       flags, and errors that a user can act on
+files              nothing is half-written
+sample             paints the built-in photos
+sources            --data: where the photos come from
+photos             reads photos, and keeps an index of them
+observations       what can be measured of a photo
+advice             the augmentation that follows from it
+audit              files that are broken, tiny, extreme or there twice
+split              train, validation, unseen and surplus
+review             what a person decided: photos to leave out, photos to add
+augmentation       random variations of training photos
+datasets           decoded photos as tf.data pipelines
+models             the networks
+training           precision and learning-rate schedule
+backbones          pretrained networks, frozen
+features           what a frozen backbone says of a photo, computed once
+labels             photos whose label a classifier doubts
+evaluation         scores with intervals
+confidence         calibrated, and "not sure" where it is too small
+novelty            photos that are like none of the classes
+judgement          all that is known of a model at the end of a run
+explanation        where a model looked
+runs               one folder a run
+answers            what a model says of new photos
+plots              pictures of curves, mistakes and photos
+report             pages to read in a browser
+run_report         the page of a training run
+comparison         runs side by side: which is better, and whether by more than chance
+comparison_report  the same as a person reads it
+exploration        pictures and a page of photos before training
 
 A module imports only modules that stand before it; the scripts import modules; nothing imports
 a script.
