@@ -38,8 +38,9 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def chance():
-    """Let chance fall the same way in every run of the tests."""
+    """Let chance fall the same way in every run of the tests, and arithmetic be the same."""
     keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("float32")
 
 
 @pytest.fixture(scope="session")

@@ -162,7 +162,7 @@ def test_second_start_reads_new_and_changed_files_only(photo_folder, tmp_path, m
     look_at = photos_module._look_at
     monkeypatch.setattr(
         photos_module,
-        "_look_at",
+        "look_at_photo",
         lambda path, name: looked_at.append(path.name) or look_at(path, name),
     )
     assert index_photos(source, tmp_path / "data") == first

@@ -107,7 +107,7 @@ def describe_splits(splits: list[Split], pairs: list[list[Pair]]) -> list[Sectio
         scores_caption = (
             f"Scores on {first['unseen']['count']} unseen and {first['validation']['count']} "
             "validation photos. In brackets: 95 % intervals, for chance in which photos were "
-            "picked.""
+            "picked."
         )
         scores = Table(
             scores_caption, list(SCORE_COLUMNS), [_describe_scores(run) for run in split.runs]
