@@ -159,7 +159,7 @@ def test_second_start_reads_new_and_changed_files_only(photo_folder, tmp_path, m
     source = PhotoSource(photo_folder, painted=False)
     first = index_photos(source, tmp_path / "data")
     looked_at = []
-    look_at = photos_module._look_at
+    look_at = photos_module.look_at_photo
     monkeypatch.setattr(
         photos_module,
         "look_at_photo",
