@@ -134,7 +134,7 @@ def plot_confidence(
         xlim=(0, 102),
         ylim=(min(lowest, target) - 5, 101),
     )
-    for axes, place in ((reliability_axes, "upper left"), (coverage_axes, "lower left")):
+    for axes, place in ((reliability_axes, "lower right"), (coverage_axes, "lower left")):
         axes.grid(alpha=0.3)
         axes.legend(loc=place)
     figure.suptitle(f"{title}: confidence on unseen photos", fontsize=14)
