@@ -65,7 +65,7 @@ def main() -> int:
         else:
             print_answer(answer, arguments.top)
         if arguments.explain:
-            plot_explanation(arguments.explain, run.model, pixels, answer)
+            plot_explanation(arguments.explain, run, pixels, answer)
 
     if arguments.review:
         write_review(arguments.review, answers)

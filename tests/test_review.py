@@ -49,13 +49,14 @@ def test_reviewed_photos_are_trained_on_and_nothing_else_changes(add, split, tmp
     assert "Added 1 photos" in capsys.readouterr().out
 
 
-def test_what_the_model_is_judged_on_is_never_trained_on(add, split, tmp_path):
+def test_what_the_model_is_judged_on_is_never_trained_on(add, split, tmp_path, capsys):
     shutil.copy(split["unseen"][0].path, tmp_path / "same.jpg")
     recoded = read_photo(split["unseen"][1].path)
     recoded.resize((recoded.width // 2, recoded.height // 2)).save(tmp_path / "similar.png")
     shutil.copy(split["train"][0].path, tmp_path / "known.jpg")
     changed = add("same.jpg,roses,", "similar.png,roses,", "known.jpg,roses,")
     assert changed["train"] == split["train"]
+    assert "and 3 like others" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

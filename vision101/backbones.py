@@ -88,7 +88,7 @@ def cut_classifier(model: keras.Model, name: str) -> Backbone:
     """Make a backbone of a trained classifier: all of it but its last layer, `probabilities`.
 
     Args:
-        model: What `load_run` returned.
+        model: The model of a run.
         name: What to call it.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from vision101.command_line import shown_path
 from vision101.comparison import SIGNIFICANCE_LEVEL, Pair, Recipe, Run, Split, sum_training_seconds
 from vision101.files import write_whole
-from vision101.plots import BLUE, ORANGE
+from vision101.plots import BLUE, ORANGE, save_figure
 from vision101.report import embed_picture, write_report
 from vision101.runs import PREDICTIONS_NAME
 
@@ -436,9 +436,7 @@ def plot_comparison(folder: Path, splits: list[Split], photo_sets: dict[str, lis
     all_axes[-1, 0].set_xlabel("balanced accuracy (%)")
     figure.suptitle("Balanced accuracy on unseen photos", fontsize=14)
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
-    with write_whole(folder / PICTURE_NAME) as temporary:
-        figure.savefig(temporary, dpi=150)
-    plt.close(figure)
+    save_figure(figure, folder / PICTURE_NAME, dpi=150)
 
 
 def _plot_run(axes: plt.Axes, position: float, run: Run) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 from vision101.advice import Advice
 from vision101.audit import DuplicatePair, FileProblem
 from vision101.command_line import UsageError, shown_path
-from vision101.files import write_whole
 from vision101.labels import LabelCheck, Suspect
 from vision101.observations import (
     HUE_BINS,
@@ -21,14 +20,13 @@ from vision101.observations import (
     fit_within,
 )
 from vision101.photos import Photo, UnreadablePhotoError, list_classes, read_photo
-from vision101.plots import BLUE, ORANGE, VERMILION
+from vision101.plots import BLUE, ORANGE, VERMILION, save_figure
 from vision101.report import embed_picture, write_report
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import hsv_to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageOps
 from tqdm import tqdm
@@ -95,7 +93,7 @@ def _plot_counts(folder: Path, photos: list[Photo], title: str) -> None:
         xlim=(0, 1.1 * max(counts.values())),
     )
     figure.legend(loc="outside lower center")
-    _save(figure, folder, "counts")
+    save_figure(figure, folder / "plots" / "counts.png")
 
 
 def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) -> None:
@@ -144,7 +142,7 @@ def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) 
     )
     crop_axes.legend()
     figure.suptitle(f"{title}: what resizing does", fontsize=14)
-    _save(figure, folder, "sizes")
+    save_figure(figure, folder / "plots" / "sizes.png")
 
 
 def _plot_samples(folder: Path, photos: list[Photo], title: str) -> None:
@@ -164,7 +162,7 @@ def _plot_samples(folder: Path, photos: list[Photo], title: str) -> None:
             axes.imshow(_cut_square(read_thumbnail(of_class[position])))
         _label_row(row, name)
     figure.suptitle(f"{title}: some of each class", fontsize=14)
-    _save(figure, folder, "samples")
+    save_figure(figure, folder / "plots" / "samples.png")
 
 
 def plot_measurements(
@@ -204,7 +202,7 @@ def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, t
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
     figure.suptitle(f"{title}: mean photo of each class, stretched to a square", fontsize=14)
-    _save(figure, folder, "means")
+    save_figure(figure, folder / "plots" / "means.png")
 
 
 def _plot_hues(folder: Path, photos: list[Photo], measurements: Measurements, title: str) -> None:
@@ -237,7 +235,7 @@ def _plot_hues(folder: Path, photos: list[Photo], measurements: Measurements, ti
     )
     axes.set_xlabel("hue (degrees of the colour circle)")
     figure.suptitle(f"{title}: colours of the subject (% of its coloured pixels)", fontsize=14)
-    _save(figure, folder, "hues")
+    save_figure(figure, folder / "plots" / "hues.png")
 
 
 def _plot_observation(
@@ -281,7 +279,7 @@ def _plot_observation(
         f"←  {observation.low}      photos by value      {observation.high}  →", fontsize=12
     )
     figure.suptitle(f"{observation.title} ({title})", fontsize=14)
-    _save(figure, folder, observation.name)
+    save_figure(figure, folder / "plots" / f"{observation.name}.png")
 
 
 def _show_row(axes: Axes, thumbnails: list[np.ndarray], texts: list[str]) -> None:
@@ -340,7 +338,7 @@ def _plot_duplicates(folder: Path, pairs: list[DuplicatePair], title: str) -> No
             axes.set_title(text, fontsize=9, color=colour)
     hidden = f" (the first {len(shown)})" if len(pairs) > len(shown) else ""
     figure.suptitle(f"{title}: photos that are there twice{hidden}", fontsize=14)
-    _save(figure, folder, "duplicates")
+    save_figure(figure, folder / "plots" / "duplicates.png")
 
 
 def _plot_suspects(folder: Path, suspects: list[Suspect], title: str) -> None:
@@ -358,7 +356,7 @@ def _plot_suspects(folder: Path, suspects: list[Suspect], title: str) -> None:
         axes.set_title(text, fontsize=10)
     hidden = f", the first {len(shown)} of {len(suspects)}" if len(suspects) > len(shown) else ""
     figure.suptitle(f"{title}: most doubted labels{hidden}", fontsize=14)
-    _save(figure, folder, "suspects")
+    save_figure(figure, folder / "plots" / "suspects.png")
 
 
 def print_findings(
@@ -486,9 +484,3 @@ def _label_row(row: np.ndarray, name: str) -> None:
 
 def _write(axes: Axes, x: float, y: float, text: str, **options) -> None:
     axes.text(x, y, text, transform=axes.transAxes, **options)
-
-
-def _save(figure: Figure, folder: Path, name: str) -> None:
-    with write_whole(folder / "plots" / f"{name}.png") as temporary:
-        figure.savefig(temporary, dpi=100)
-    plt.close(figure)

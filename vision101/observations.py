@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from vision101.command_line import UsageError, shown_path
 from vision101.files import write_table
-from vision101.photos import Photo, UnreadablePhotoError, read_photo
+from vision101.photos import Photo, UnreadablePhotoError, list_classes, read_photo
 from vision101.sources import PhotoSource
 
 import numpy as np
@@ -221,7 +221,7 @@ def measure_photos(photos: list[Photo]) -> Measurements:
     Raises:
         UsageError: A file was changed since it was indexed.
     """
-    class_names = sorted({photo.class_name for photo in photos})
+    class_names = list_classes(photos)
     numbers = np.empty((len(photos), len(OBSERVATIONS)), np.float32)
     hues = np.empty((len(photos), HUE_BINS), np.float32)
     upper_light, sideways = np.empty((2, len(photos)), np.float32)

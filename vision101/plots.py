@@ -16,10 +16,9 @@ from vision101.explanation import explain_answers, overlay_heat
 from vision101.files import write_whole
 from vision101.judgement import Judgement
 from vision101.photos import Photo
-from vision101.runs import FinishedRun, find_run_on_split
+from vision101.runs import FinishedRun, LoadedRun, find_run_on_split
 from vision101.training import find_best_epoch
 
-import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -62,7 +61,7 @@ def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -
     highest = np.quantile(history["loss"] + history["val_loss"], 0.97)
     loss_axes.set_ylim(0, 1.1 * highest)
     figure.suptitle(title, fontsize=14)
-    _save(figure, run_folder / "plots" / "curves.png")
+    save_figure(figure, run_folder / "plots" / "curves.png")
 
 
 def plot_confidence(
@@ -138,7 +137,7 @@ def plot_confidence(
         axes.grid(alpha=0.3)
         axes.legend(loc=place)
     figure.suptitle(f"{title}: confidence on unseen photos", fontsize=14)
-    _save(figure, run_folder / "plots" / "confidence.png")
+    save_figure(figure, run_folder / "plots" / "confidence.png")
 
 
 def show_beside_cnn(
@@ -202,7 +201,7 @@ def plot_side_by_side(run_folder: Path, runs: list[FinishedRun]) -> None:
         yticklabels=[textwrap.fill(run.title.replace("_", " "), 20) for run in runs],
     )
     score_axes.invert_yaxis()
-    _save(figure, run_folder / "plots" / "side-by-side.png")
+    save_figure(figure, run_folder / "plots" / "side-by-side.png")
 
 
 def plot_judgement(run_folder: Path, judgement: Judgement, unseen: Examples, title: str) -> None:
@@ -238,7 +237,7 @@ def plot_confusion(
     axes.set(
         title=f"{title}: unseen photos by answer", xlabel="predicted class", ylabel="true class"
     )
-    _save(figure, run_folder / "plots" / "confusion.png")
+    save_figure(figure, run_folder / "plots" / "confusion.png")
 
 
 def plot_answers(
@@ -284,15 +283,15 @@ def plot_answers(
             fontweight="normal" if right else "bold",
         )
     figure.suptitle(f"{title}: unseen photos, right and wrong", fontsize=14)
-    _save(figure, run_folder / "plots" / "unseen.png")
+    save_figure(figure, run_folder / "plots" / "unseen.png")
 
 
-def plot_explanation(path: Path, model: keras.Model, pixels: np.ndarray, answer: Answer) -> None:
+def plot_explanation(path: Path, run: LoadedRun, pixels: np.ndarray, answer: Answer) -> None:
     """Plot a photo beside where the model saw its answer in it.
 
     Args:
         path: The picture, in any format that Matplotlib writes.
-        model: The model.
+        run: The run whose model it is.
         pixels: uint8 array (image_size, image_size, 3), RGB, 0-255: the photo as it gets it.
         answer: What it said of it.
 
@@ -300,8 +299,8 @@ def plot_explanation(path: Path, model: keras.Model, pixels: np.ndarray, answer:
         UsageError: Matplotlib does not write files with such an ending.
     """
     class_name, probability = answer.classes[0]
-    position = model.predict_on_batch(pixels[np.newaxis].astype(np.float32)).argmax(axis=1)
-    heat = explain_answers(model, pixels[np.newaxis], position)[0]
+    position = run.config["class_names"].index(class_name)
+    heat = explain_answers(run.model, pixels[np.newaxis], np.array([position]))[0]
     figure, (photo_axes, heat_axes) = plt.subplots(1, 2, figsize=(10, 5.6), layout="constrained")
     photo_axes.imshow(pixels)
     photo_axes.set_title("the photo, as the model gets it")
@@ -312,13 +311,14 @@ def plot_explanation(path: Path, model: keras.Model, pixels: np.ndarray, answer:
     doubt = "" if answer.sure else " (not sure)"
     figure.suptitle(f"{class_name} {100 * probability:.0f} %{doubt}", fontsize=16)
     try:
-        _save(figure, path)
+        save_figure(figure, path)
     except ValueError as error:
         plt.close(figure)
         raise UsageError(f"{path}: no picture can be written there ({error}); use .png") from error
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def save_figure(figure: plt.Figure, path: Path, dpi: int = 100) -> None:
+    """Write a picture, whole or not at all, and close it."""
     with write_whole(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+        figure.savefig(temporary, dpi=dpi)
     plt.close(figure)

@@ -37,7 +37,7 @@ def exclude_photos(photos: list[Photo], source: PhotoSource, exclude: Path | Non
     for photo in photos:
         by_content[photo.sha256].append(photo)
     excluded, unknown = set(), []
-    for line, row in _read_list(exclude, "--exclude"):
+    for line, row in _read_list(exclude, "--exclude", {"path", "sha256"}):
         path, sha256 = _normalize_path(row.get("path", "")), row.get("sha256", "")
         if not path and not sha256:
             continue
@@ -82,8 +82,8 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
     if add is None:
         return split
     class_names = list_classes(split["train"])
-    new, unlabelled = [], 0
-    for line, row in _read_list(add, "--add"):
+    labelled, unlabelled = [], 0
+    for line, row in _read_list(add, "--add", {"label"}):
         path, label = Path(row.get("path", "")), row.get("label", "")
         if not label:
             unlabelled += 1
@@ -96,11 +96,11 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
         photo = look_at_photo(path.absolute(), label)
         if photo.problem:
             raise UsageError(f"--add {add}: line {line}: {path}: {photo.problem}")
-        new.append(photo)
+        labelled.append(photo)
     # In a part already, or the same to the eye as a photo that the model is judged on.
     old = [photo for photos in split.values() for photo in photos]
     taken = {photo.sha256 for photo in old}
-    new = [photo for photo in new if photo.sha256 not in taken]
+    new = [photo for photo in labelled if photo.sha256 not in taken]
     judged = [photo for part, photos in split.items() if part != "train" for photo in photos]
     seen = {
         second - len(judged)
@@ -110,7 +110,7 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
     kept = {photo.sha256: photo for index, photo in enumerate(new) if index not in seen}.values()
     print(
         f"Added {len(kept)} photos to train on, by {shown_path(add)}; {unlabelled} without a label "
-        f"and {len(new) - len(kept)} like others that are there already were left out."
+        f"and {len(labelled) - len(kept)} like others that are there already were left out."
     )
     train = [*split["train"], *kept]
     train.sort(key=lambda photo: (photo.class_name, photo.sha256, str(photo.path)))
@@ -121,8 +121,14 @@ def _normalize_path(text: str) -> str:
     return PureWindowsPath(text).as_posix() if text else ""
 
 
-def _read_list(path: Path, flag: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number and the cells of every line, under their headings in small letters."""
+def _read_list(path: Path, flag: str, needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number and the cells of every line, under their headings in small letters.
+
+    Args:
+        path: The CSV file.
+        flag: The flag that named it.
+        needed: Headings of which it must have at least one.
+    """
     try:
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
@@ -135,7 +141,6 @@ def _read_list(path: Path, flag: str) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         reader.fieldnames = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-        needed = {"path", "sha256"} if flag == "--exclude" else {"label"}
         if not needed & set(reader.fieldnames):
             raise UsageError(
                 f"{flag} {path}: has no column {' or '.join(sorted(needed))} in its first line; "
