@@ -7,6 +7,7 @@ Trains on the split of RUN, the folder of a finished run of train_transfer.py on
 
 import argparse
 import csv
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -56,10 +57,15 @@ def build_model(class_count: int) -> keras.Model:
 
 def link_photos(split_path: Path, photos: Path, folder: Path) -> None:
     with split_path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            link = folder / row["part"] / row["path"]
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(photos / row["path"])
+        rows = list(csv.DictReader(file))
+    # Every part has a folder for each class, or labels would differ: the surplus lacks a class.
+    parts, labels = ({row[column] for row in rows} for column in ("part", "label"))
+    for part, label in itertools.product(parts, labels):
+        (folder / part / label).mkdir(parents=True)
+    for row in rows:
+        link = folder / row["part"] / row["path"]
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(photos / row["path"])
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -49,7 +49,7 @@ def measure(*command) -> float:
     """Run a Python script and return its seconds."""
     print(*command, flush=True)
     start = time.perf_counter()
-    subprocess.run([sys.executable, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *map(str, command)], check=True)  # its output is the progress
     return time.perf_counter() - start
 
 

@@ -7,8 +7,7 @@ fixed number of views, for networks whose answer to a view is worth keeping.
 
 from collections.abc import Callable
 
-from vision101.command_line import UsageError, shown_path
-from vision101.photos import Photo, UnreadablePhotoError, read_photo, read_pixels
+from vision101.photos import Photo, expect_readable, read_photo, read_pixels
 
 import numpy as np
 import tensorflow as tf
@@ -127,12 +126,10 @@ def read_view(photo: Photo, view: int, image_size: int) -> np.ndarray:
     Raises:
         UsageError: The file was changed since it was indexed.
     """
-    try:
+    with expect_readable(photo):
         if view == 0:
             return read_pixels(photo.path, image_size)
         image = read_photo(photo.path, least_size=image_size)
-    except UnreadablePhotoError as error:
-        raise UsageError(f"{shown_path(photo.path)}: {error}; start again") from error
     generator = np.random.default_rng([int(photo.sha256, 16), view])
     side = min(image.size)
     image = ImageOps.fit(image, (side, side))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vision101.advice import Advice
 from vision101.audit import DuplicatePair, FileProblem
-from vision101.command_line import UsageError, shown_path
+from vision101.command_line import shown_path
 from vision101.labels import LabelCheck, Suspect
 from vision101.observations import (
     HUE_BINS,
@@ -19,7 +19,7 @@ from vision101.observations import (
     find_subject,
     fit_within,
 )
-from vision101.photos import Photo, UnreadablePhotoError, list_classes, read_photo
+from vision101.photos import Photo, expect_readable, list_classes, read_photo
 from vision101.plots import BLUE, ORANGE, VERMILION, save_figure
 from vision101.report import embed_picture, write_report
 
@@ -57,10 +57,8 @@ def read_thumbnail(photo: Photo, size: int = THUMBNAIL_SIZE) -> np.ndarray:
     Raises:
         UsageError: The file was changed since it was indexed.
     """
-    try:
+    with expect_readable(photo):
         return np.asarray(fit_within(read_photo(photo.path, least_size=size), size))
-    except UnreadablePhotoError as error:
-        raise UsageError(f"{shown_path(photo.path)}: {error}; start again") from error
 
 
 def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) -> None:

@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from vision101.command_line import UsageError, shown_path
 from vision101.files import write_table
-from vision101.photos import Photo, UnreadablePhotoError, list_classes, read_photo
+from vision101.photos import Photo, expect_readable, list_classes, read_photo
 from vision101.sources import PhotoSource
 
 import numpy as np
@@ -259,10 +258,8 @@ def measure_photos(photos: list[Photo]) -> Measurements:
 
 
 def _measure(photo: Photo) -> _PhotoMeasurements:
-    try:
+    with expect_readable(photo):
         image = read_photo(photo.path, least_size=MEASURED_SIZE // 2)
-    except UnreadablePhotoError as error:
-        raise UsageError(f"{shown_path(photo.path)}: {error}; start again") from error
     image = fit_within(image, MEASURED_SIZE)
     luma = np.asarray(image.convert("L"), np.float32)
     lightness = _convert_to_lab(image)[..., 0]

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import struct
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -63,6 +64,19 @@ class Photo:
 
 class UnreadablePhotoError(Exception):
     """A file that is no picture we can read; the message is the reason."""
+
+
+@contextlib.contextmanager
+def expect_readable(photo: Photo) -> Iterator[None]:
+    """Turn the failure to read a photo of the index into an error that names it.
+
+    Raises:
+        UsageError: Instead of UnreadablePhotoError. The file was changed since it was indexed.
+    """
+    try:
+        yield
+    except UnreadablePhotoError as error:
+        raise UsageError(f"{shown_path(photo.path)}: {error}; start again") from error
 
 
 def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Image:
