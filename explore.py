@@ -92,7 +92,8 @@ def find_network(arguments: argparse.Namespace) -> tuple[Backbone | None, str]:
         return None, "Labels were not checked, because of --skip-labels."
     if arguments.run:
         run_folder = find_run(arguments.run, arguments.output_dir)
-        network = cut_classifier(load_run(run_folder).model, run_folder.name)
+        run = load_run(run_folder)
+        network = cut_classifier(run.model, run.config["image_size"], run_folder.name)
         return network, (
             f"Features of the run {run_folder.name}. It has learnt from some of these photos with "
             "their labels as they are, and so doubts those less than it should."

@@ -40,6 +40,10 @@ BAR_WIDTH = 20  # characters of a probability of 100 %
 
 def main() -> int:
     arguments = parse_arguments()
+    for flag, path in (("--explain", arguments.explain), ("--review", arguments.review)):
+        # It may be a photo, or a list with a person's work in it.
+        if path and path.exists():
+            raise UsageError(f"{flag} {path}: is there already; give another name, or remove it")
     files = list(find_files(arguments.photos))
     if arguments.explain and len(files) != 1:
         raise UsageError(f"--explain: shows one photo, not {len(files)}; name just one")

@@ -15,7 +15,7 @@ import argparse
 from vision101.backbones import build_backbone, print_trainable, unfreeze_last_layers
 from vision101.command_line import ArgumentParser, add_transfer_arguments, run_script
 from vision101.confidence import calibrate_model
-from vision101.datasets import build_dataset, decode_photos, decode_split
+from vision101.datasets import build_dataset, decode_split
 from vision101.features import compute_split_features
 from vision101.judgement import judge_model, print_judgement
 from vision101.models import build_head, join_backbone_and_head, rebuild_model
@@ -109,7 +109,9 @@ def main() -> None:
     # Show it, and beside it the newest CNN on the same split, if there is one.
     title = backbone.title + (", fine-tuned" if arguments.fine_tune else "")
     title += " on painted sample photos" if source.painted else ""
-    unseen = decode_photos(split["unseen"], class_names, image_size, "unseen")
+    if judged is head:  # of features there is nothing to see
+        examples = decode_split({"unseen": split["unseen"]}, class_names, image_size)
+    unseen = examples["unseen"]
     plot_curves(run_folder, history, title)
     plot_judgement(run_folder, judgement, unseen, title)
     print_judgement(judgement, title)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -94,10 +95,23 @@ def test_explanation_is_a_picture_of_one_photo(ask, painted_folder, tmp_path):
     ask("--explain", tmp_path / "why.png", photo)
     assert min(Image.open(tmp_path / "why.png").size) >= 400
     with pytest.raises(predict.UsageError, match="one photo, not 14"):
-        ask("--explain", tmp_path / "why.png", painted_folder / "daisy")
+        ask("--explain", tmp_path / "whose.png", painted_folder / "daisy")
     with pytest.raises(predict.UsageError, match=r"\.png"):
         ask("--explain", tmp_path / "why.mp3", photo)
-    assert {path.name for path in tmp_path.iterdir()} == {"why.png"}
+    ask("--explain", tmp_path / "why", photo)
+    assert {path.name for path in tmp_path.iterdir()} == {"why.png", "why"}
+
+
+@pytest.mark.parametrize("flag", ["--explain", "--review"])
+def test_nothing_is_overwritten(flag, ask, painted_folder, tmp_path):
+    for name in ("one.jpg", "two.jpg"):
+        shutil.copy(painted_folder / "roses" / "roses-0001.jpg", tmp_path / name)
+    before = (tmp_path / "one.jpg").read_bytes()
+    with pytest.raises(predict.UsageError, match="one.jpg: is there already"):
+        ask(flag, tmp_path / "one.jpg", tmp_path / "two.jpg")
+    with pytest.raises(predict.UsageError, match="is there already"):
+        ask(flag, tmp_path, tmp_path / "two.jpg")
+    assert (tmp_path / "one.jpg").read_bytes() == before
 
 
 def test_review_lists_the_least_certain_first(tmp_path):

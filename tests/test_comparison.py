@@ -205,6 +205,17 @@ def test_seeds_of_a_recipe_are_one_row(run_compare, tmp_path):
     ) in shown
 
 
+def test_added_photos_belong_to_the_recipe_and_not_to_the_photos(tmp_path):
+    for seed in (0, 1):
+        make_run(tmp_path, f"a{seed}", "base CNN", range(4), seed)
+        folder = make_run(tmp_path, f"b{seed}", "base CNN", range(2), seed, add=f"list-{seed}.csv")
+        with (folder / "split.csv").open("a", encoding="utf-8") as file:
+            file.write(f"/elsewhere/new.jpg,added {seed},train,roses\n")
+    (recipes,) = group_by_recipe(load_runs([], tmp_path)).values()
+    titles = [recipe.title for recipe in recipes]
+    assert titles == ["base CNN, add reviewed photos", "base CNN"]
+
+
 def test_runs_of_one_title_are_told_apart(tmp_path):
     make_run(tmp_path, "a", "base CNN", epochs=15)
     make_run(tmp_path, "b", "base CNN", epochs=30, name="longer")

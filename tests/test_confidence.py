@@ -41,6 +41,15 @@ def test_temperature_sets_confidence_right_and_keeps_every_answer(overconfident)
     np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
 
 
+def test_few_photos_that_are_all_right_make_no_certainty(overconfident):
+    head, examples = overconfident
+    before, _ = predict(expose_features(head), examples.inputs)
+    right = np.flatnonzero(before.argmax(axis=1) == examples.labels.argmax(axis=1))[:10]
+    calibrate_model(head, Examples(*(array[right] for array in examples)))
+    after, _ = predict(expose_features(head), examples.inputs)
+    assert after.max(axis=1).mean() < 0.98
+
+
 def test_calibration_can_be_undone(overconfident):
     head, examples = overconfident
     before, _ = predict(expose_features(head), examples.inputs)

@@ -44,15 +44,26 @@ def test_photos_that_do_not_fit_in_memory_are_kept_on_disk(photos, tmp_path):
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_no_photos_are_fine(photos):
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_no_photos_are_fine(in_memory, photos, tmp_path):
     # Surplus is empty where all classes are of one size.
-    assert decode_photos([], list_classes(photos), 24, "test").inputs.shape == (0, 24, 24, 3)
+    classes = list_classes(photos)
+    decoded = decode_photos([], classes, 24, "test", None, tmp_path, in_memory)
+    assert decoded.inputs.shape == (0, 24, 24, 3)
 
 
 def test_photo_that_was_damaged_meanwhile_is_named(photo_folder, tmp_path):
     photos = index_photos(find_photos(str(photo_folder)), tmp_path / "data")
     photos[3].path.write_bytes(b"gone")
     with pytest.raises(UsageError, match=photos[3].path.name):
+        decode_photos(photos, list_classes(photos), 24, "test")
+
+
+def test_photo_that_became_another_one_meanwhile_is_named(photo_folder, tmp_path):
+    photos = index_photos(find_photos(str(photo_folder)), tmp_path / "data")
+    # A readable one: only the index can tell that it is not the photo that was split.
+    photos[3].path.write_bytes(photos[4].path.read_bytes())
+    with pytest.raises(UsageError, match=f"{photos[3].path.name}: was changed"):
         decode_photos(photos, list_classes(photos), 24, "test")
 
 

@@ -12,7 +12,7 @@ from vision101.backbones import cut_classifier
 from vision101.command_line import UsageError
 from vision101.features import compute_features
 from vision101.labels import check_labels
-from vision101.models import average_with_mirror, build_base_cnn
+from vision101.models import average_with_mirror, build_base_cnn, build_tuned_cnn
 from vision101.observations import OBSERVATIONS, find_subject, fit_within, measure_photos
 from vision101.photos import Photo, index_files, index_photos
 from vision101.review import exclude_photos
@@ -236,12 +236,15 @@ def test_labels_of_tiny_classes_are_not_checked_and_that_is_said(clusters):
     assert "'few' has 3 different photos" in check.note
 
 
-@pytest.mark.parametrize("wrap", [lambda model: model, average_with_mirror])
-def test_a_trained_network_gives_its_last_features(wrap, tmp_path):
-    wrap(build_base_cnn(3, 32)).save(tmp_path / "best.keras")
+@pytest.mark.parametrize(
+    "model", [build_base_cnn(3, 32), average_with_mirror(build_tuned_cnn(3, 32))]
+)
+def test_a_trained_network_gives_its_last_features(model, tmp_path):
+    model.save(tmp_path / "best.keras")
     model = keras.saving.load_model(tmp_path / "best.keras")
-    network = cut_classifier(model, "a run")
+    network = cut_classifier(model, 32, "a run")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    assert network.model.input_shape == (None, 32, 32, 3)
     features = np.asarray(network.model(pixels))
     assert features.shape[:3] == (2, 1, 1)
     last = model.get_layer("probabilities")
@@ -251,7 +254,7 @@ def test_a_trained_network_gives_its_last_features(wrap, tmp_path):
 def test_networks_without_a_classifier_are_usage_errors():
     inputs = keras.Input((8,))
     with pytest.raises(UsageError, match="--run"):
-        cut_classifier(keras.Model(inputs, keras.layers.Dense(2)(inputs)), "a run")
+        cut_classifier(keras.Model(inputs, keras.layers.Dense(2)(inputs)), 32, "a run")
 
 
 def test_without_weights_labels_are_skipped_and_the_way_on_is_said(monkeypatch):

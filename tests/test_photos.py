@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import shutil
 
 from vision101 import photos as photos_module
 from vision101.command_line import UsageError
@@ -207,3 +209,17 @@ def test_empty_class_and_single_class_are_usage_errors(photo_folder, tmp_path, c
     assert "lily.heic: not a JPEG" in capsys.readouterr().out
     with pytest.raises(UsageError, match="at least two sub-folders"):
         index_photos(PhotoSource(photo_folder / "roses", painted=False), tmp_path / "data")
+
+
+def test_folders_of_parts_are_not_taken_for_classes(photo_folder, tmp_path):
+    for part in ("train", "test"):
+        for class_name in ("daisy", "roses"):
+            shutil.copytree(photo_folder / class_name, tmp_path / "parts" / part / class_name)
+    with pytest.raises(UsageError, match="test and train hold the same folders, daisy, roses"):
+        index_photos(PhotoSource(tmp_path / "parts", painted=False), tmp_path / "data")
+
+
+def test_class_names_that_cannot_be_written_are_refused(photo_folder, tmp_path):
+    (photo_folder / "roses").rename(photo_folder / os.fsdecode(b"ros\xe9s"))
+    with pytest.raises(UsageError, match="not in UTF-8; rename it"):
+        index_photos(PhotoSource(photo_folder, painted=False), tmp_path / "data")

@@ -15,7 +15,7 @@ import train_transfer
 import keras
 import pytest
 from conftest import PROJECT
-from PIL import Image
+from PIL import Image, ImageOps
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 BLOCKS = "".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
@@ -44,14 +44,16 @@ def furnished_project(project, painted_folder):
     photo = painted_folder / "roses" / "roses-0001.jpg"
     for name in ("data/tf_flowers", "data/sample", "my_photos"):
         shutil.copytree(painted_folder, project / name, dirs_exist_ok=True)
+    (project / "new_photos").mkdir()
+    ImageOps.flip(Image.open(photo)).save(project / "new_photos" / "new.png")
+    # What a person made of a list of photos to review.
+    (project / "review.csv").write_text("path,label\nnew_photos/new.png,roses\n")
     (project / "data/sample/tulips").mkdir(exist_ok=True)
     for number in range(1, 15):
         original = painted_folder / "daisy" / f"daisy-{number:04}.jpg"
         shutil.copy(original, project / "data/sample/tulips" / f"tulips-{number:04}.jpg")
     for name in ("photo.jpg", "another_photo.jpg", "other.png"):
         Image.open(photo).save(project / name)
-    # What a person made of a list of photos to review.
-    (project / "review.csv").write_text(f"path,label\n{photo},roses\n", encoding="utf-8")
     inputs = keras.Input((None, None, 3))
     features = keras.layers.Conv2D(8, 3, strides=2)(inputs)
     keras.Model(inputs, features).save(project / "mobilenet_v1.keras")
@@ -84,6 +86,8 @@ def test_there_are_commands_to_test():
 
 @pytest.mark.parametrize("command", SCRIPT_COMMANDS)
 def test_script_command_runs(command, furnished_project):
+    if "--review" in command:
+        (furnished_project / "review.csv").unlink()
     run(furnished_project, command)
 
 

@@ -72,6 +72,13 @@ def test_lines_that_cannot_be_used_are_named(add, split, tmp_path, line, message
         add(line)
 
 
+def test_a_photo_cannot_be_of_two_classes(add, split, tmp_path):
+    make_new_photo(split, tmp_path / "new.png")
+    shutil.copy(tmp_path / "new.png", tmp_path / "copy.png")
+    with pytest.raises(UsageError, match="line 3: copy.png is 'daisy' here and 'roses' above"):
+        add("new.png,roses,", "copy.png,daisy,")
+
+
 def test_other_tables_are_refused(split, tmp_path):
     (tmp_path / "a.csv").write_text("name;size\nnew.png;3\n")
     with pytest.raises(UsageError, match="no column label"):

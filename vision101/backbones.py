@@ -15,6 +15,7 @@ import keras
 APPLICATIONS = {
     "ResNet50": (keras.applications.ResNet50, keras.applications.resnet50.preprocess_input),
     "ResNet50V2": (keras.applications.ResNet50V2, keras.applications.resnet_v2.preprocess_input),
+    "MobileNet": (keras.applications.MobileNet, keras.applications.mobilenet.preprocess_input),
     "MobileNetV2": (
         keras.applications.MobileNetV2,
         keras.applications.mobilenet_v2.preprocess_input,
@@ -84,26 +85,28 @@ def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
     return Backbone(name, title, model, pretrained, _hash_model(model))
 
 
-def cut_classifier(model: keras.Model, name: str) -> Backbone:
+def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
     """Make a backbone of a trained classifier: all of it but its last layer, `probabilities`.
 
     Args:
         model: The model of a run.
+        image_size: Side of the photos in pixels that it is to be used on.
         name: What to call it.
 
     Raises:
         UsageError: The model has no such layer.
     """
     try:
-        last_features = build_feature_model(model).output
+        features = build_feature_model(model)
     except ValueError as error:
         raise UsageError(
             f"--run {name}: its model has no layer 'probabilities'; give a run of train_cnn.py or "
             "train_transfer.py"
         ) from error
+    inputs = keras.Input((image_size, image_size, 3), name="photo")
     # As a feature map of one place, so that it is like that of any other backbone.
-    feature_map = keras.layers.Reshape((1, 1, last_features.shape[-1]))(last_features)
-    backbone = keras.Model(model.input, feature_map)
+    feature_map = keras.layers.Reshape((1, 1, features.output_shape[-1]))(features.call(inputs))
+    backbone = keras.Model(inputs, feature_map)
     backbone.trainable = False
     return Backbone(name, name, backbone, True, _hash_model(backbone))
 

@@ -52,7 +52,7 @@ class Run(NamedTuple):
         folder: Where it lies.
         title: What it is called.
         config, results: Content of its `config.json` and `results.json`.
-        photos_hash: Equal for equal photos, whatever their split.
+        photos_hash: Equal for equal photos, whatever their split; without those of --add.
         answers: For the unseen photos, sorted; None if they are not known.
         problem: Why they are not known, or an empty text.
     """
@@ -73,11 +73,13 @@ class Run(NamedTuple):
     @property
     def settings(self) -> dict:
         """All that makes the recipe; without what was not asked for."""
-        return {
+        settings = {
             key: value
             for key, value in self.config.items()
             if key not in NOT_OF_RECIPE and value is not None
         }
+        # Each seed may have a list of its own: of the photos that its model was not sure of.
+        return settings | ({"add": "reviewed photos"} if "add" in settings else {})
 
 
 class Split(NamedTuple):
@@ -169,7 +171,12 @@ def load_run(folder: Path) -> Run:
     try:
         config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
         results = json.loads((folder / RESULTS_NAME).read_text(encoding="utf-8"))
-        photos = sorted(f"{row['label']} {row['sha256']}\n" for row in _read_split(folder))
+        # Photos that a person added lie elsewhere, and belong to the recipe.
+        photos = sorted(
+            f"{row['label']} {row['sha256']}\n"
+            for row in _read_split(folder)
+            if not Path(row["path"]).is_absolute()
+        )
         photos_hash = hashlib.sha256("".join(photos).encode(errors="surrogateescape")).hexdigest()
         # Runs of the first version had no title; their folder's name says what they are.
         title = results.get("title") or re.sub(r"^[\d-]*-(?=\D)", "", folder.name)

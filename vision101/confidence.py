@@ -16,6 +16,10 @@ from scipy.special import log_softmax
 # Temperatures to choose among: far more than any network needs.
 TEMPERATURES = (0.05, 20.0)
 
+# Spread of the logarithm of networks' temperatures, as a weak prior: where all validation photos
+# are right, which happens with few, nothing else would keep confidence from going to 100 %.
+LOG_TEMPERATURE_SPREAD = 0.5
+
 # Bins of confidence of one width, as Guo et al. and most others have it.
 CALIBRATION_BINS = 15
 
@@ -36,7 +40,8 @@ def calibrate_model(model: keras.Model, validation: Examples) -> float:
         validation: Photos, or features, that it was not trained on.
 
     Returns:
-        The temperature: the one with the smallest cross-entropy on the validation photos.
+        The temperature: of those with a small cross-entropy on the validation photos the most
+        probable one, if its logarithm is normally distributed around 0.
     """
     probabilities, _ = predict(expose_features(model), validation.inputs)
     true_labels = validation.labels.argmax(axis=1)
@@ -44,11 +49,12 @@ def calibrate_model(model: keras.Model, validation: Examples) -> float:
     # are as good as its inputs.
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
 
-    def cross_entropy(log_temperature: float) -> float:
+    def improbability(log_temperature: float) -> float:
         log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -log_probabilities[np.arange(len(true_labels)), true_labels].mean()
+        cross_entropy = -log_probabilities[np.arange(len(true_labels)), true_labels].sum()
+        return cross_entropy + (log_temperature / LOG_TEMPERATURE_SPREAD) ** 2 / 2
 
-    best = minimize_scalar(cross_entropy, bounds=np.log(TEMPERATURES), method="bounded")
+    best = minimize_scalar(improbability, bounds=np.log(TEMPERATURES), method="bounded")
     temperature = float(np.exp(best.x))
     classifier = model.get_layer(CLASSIFIER_NAME)
     classifier.set_weights([weights / temperature for weights in classifier.get_weights()])

@@ -87,7 +87,7 @@ def decode_photos(
             total=len(photos),
             unit=" photos",
         )
-        if in_memory:
+        if in_memory or not photos:  # nothing cannot be mapped
             inputs = np.empty(shape, np.uint8)
             for position, pixels in enumerate(decoded):
                 inputs[position] = pixels

@@ -453,6 +453,7 @@ def _join_counts(counts: Counter) -> str:
 
 
 def _shorten(name: str) -> str:
+    name = name.encode(errors="replace").decode()  # Matplotlib takes none that is not in UTF-8
     return name if len(name) <= 24 else f"{name[:10]}…{name[-13:]}"
 
 

@@ -39,18 +39,12 @@ def compute_split_features(
     parts, which are judged as they are, (photos, channels).
 
     Raises:
-        UsageError: A photo was changed since it was indexed, or features cannot be kept.
+        UsageError: As `compute_features`.
     """
     examples = {}
     for part, photos in split.items():
         part_views = views if part == "train" else 1
-        try:
-            features = compute_features(backbone, photos, part_views, image_size, part)
-        except sqlite3.OperationalError as error:
-            raise UsageError(
-                f"cannot keep features in {shown_path(DATA_FOLDER / 'features')} ({error}): free "
-                "some space, or check its permissions"
-            ) from error
+        features = compute_features(backbone, photos, part_views, image_size, part)
         inputs = features if part == "train" else features[:, 0]
         examples[part] = Examples(inputs, encode_labels(photos, class_names))
     return examples
@@ -82,15 +76,14 @@ def compute_features(
         float32 array of shape (photos, views, channels): the mean of each channel's feature map.
 
     Raises:
-        UsageError: A photo was changed since it was indexed.
-        sqlite3.OperationalError: The file cannot be written.
+        UsageError: A photo was changed since it was indexed, or features cannot be kept.
     """
     channels = backbone.model.output_shape[-1]
     features = np.empty((len(photos), views, channels), np.float32)
     key = hashlib.sha256(f"{backbone.key} {image_size} {VIEWS_VERSION}".encode()).hexdigest()
     path = data_folder / "features" / f"{backbone.name}-{image_size}-{key[:16]}.sqlite"
     wanted = [(index, view) for view in range(views) for index in range(len(photos))]
-    with contextlib.closing(_open_store(path)) as store:
+    with _open_store(path) as store:
         missing = []
         for index, view in wanted:
             vector = _load_vector(store, photos[index].sha256, view, channels)
@@ -134,8 +127,20 @@ def _read_batches(
             yield batch, np.stack([future.result() for future in reading])
 
 
-def _open_store(path: Path) -> sqlite3.Connection:
+@contextlib.contextmanager
+def _open_store(path: Path) -> Iterator[sqlite3.Connection]:
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with contextlib.closing(_connect_or_mend(path)) as store:
+            yield store
+    except sqlite3.OperationalError as error:
+        raise UsageError(
+            f"cannot keep features in {shown_path(path.parent)} ({error}): free some space, or "
+            "check its permissions"
+        ) from error
+
+
+def _connect_or_mend(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path)
     except sqlite3.OperationalError:

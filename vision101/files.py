@@ -26,7 +26,7 @@ def write_whole(path: Path) -> Iterator[Path]:
         except OSError:
             # A folder cannot replace one that another process finished in the meantime: both
             # hold the same, so that one will do.
-            if not path.is_dir():
+            if not (temporary.is_dir() and path.is_dir()):
                 raise
     finally:
         _remove(temporary)

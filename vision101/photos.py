@@ -68,15 +68,17 @@ class UnreadablePhotoError(Exception):
 
 @contextlib.contextmanager
 def expect_readable(photo: Photo) -> Iterator[None]:
-    """Turn the failure to read a photo of the index into an error that names it.
+    """Make sure that what is read of a photo in the `with` is what the index knows.
 
     Raises:
-        UsageError: Instead of UnreadablePhotoError. The file was changed since it was indexed.
+        UsageError: The file was changed since it was indexed.
     """
     try:
         yield
     except UnreadablePhotoError as error:
         raise UsageError(f"{shown_path(photo.path)}: {error}; start again") from error
+    if _size_and_time(photo.path) != (photo.size, photo.modified):
+        raise UsageError(f"{shown_path(photo.path)}: was changed just now; start again")
 
 
 def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Image:
@@ -227,7 +229,21 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def _check_classes(folder: Path, readable: list[Photo]) -> None:
-    class_names = [class_folder.name for class_folder in list_visible_folders(folder)]
+    class_folders = list_visible_folders(folder)
+    class_names = [class_folder.name for class_folder in class_folders]
+    inner = [{inside.name for inside in list_visible_folders(path)} for path in class_folders]
+    if len(class_names) > 1 and all(names == inner[0] and len(names) > 1 for names in inner):
+        raise UsageError(
+            f"--data {shown_path(folder)}: {' and '.join(class_names)} hold the same folders, "
+            f"{', '.join(sorted(inner[0])[:3])}, ...: those seem to be the classes; give one of "
+            "the two as --data, or merge them: photos are split here"
+        )
+    for class_name in class_names:
+        if class_name != class_name.encode(errors="replace").decode():
+            raise UsageError(
+                f"--data {shown_path(folder)}: the name of class folder {class_name!r} is not in "
+                "UTF-8; rename it"
+            )
     if len(class_names) < 2:
         raise UsageError(
             f"--data {shown_path(folder)}: needs at least two sub-folders, one a class, with "
@@ -281,7 +297,7 @@ def _size_and_time(path: Path) -> tuple[int, int]:
 
 
 def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _write_index(path: Path, photos: list[Photo]) -> None:

@@ -23,6 +23,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
+matplotlib.rcParams["text.parse_math"] = False  # A dollar in a name is a dollar.
+
 # From Okabe & Ito 2008, "Color Universal Design": people with any colour vision tell them apart.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
@@ -320,5 +322,6 @@ def plot_explanation(path: Path, run: LoadedRun, pixels: np.ndarray, answer: Ans
 def save_figure(figure: plt.Figure, path: Path, dpi: int = 100) -> None:
     """Write a picture, whole or not at all, and close it."""
     with write_whole(path) as temporary:
-        figure.savefig(temporary, dpi=dpi)
+        # A name without an ending would get one from Matplotlib.
+        figure.savefig(temporary, dpi=dpi, format=path.suffix[1:] or "png")
     plt.close(figure)

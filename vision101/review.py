@@ -77,12 +77,13 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
             the same as one that the model is to be judged on.
 
     Raises:
-        UsageError: The file is no such list, or a line of it names no class or no photo.
+        UsageError: The file is no such list, or a line of it names no class, no photo, or
+            another class than a line before.
     """
     if add is None:
         return split
     class_names = list_classes(split["train"])
-    labelled, unlabelled = [], 0
+    labelled, labels, unlabelled = [], {}, 0
     for line, row in _read_list(add, "--add", {"label"}):
         path, label = Path(row.get("path", "")), row.get("label", "")
         if not label:
@@ -96,6 +97,11 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
         photo = look_at_photo(path.absolute(), label)
         if photo.problem:
             raise UsageError(f"--add {add}: line {line}: {path}: {photo.problem}")
+        if labels.setdefault(photo.sha256, label) != label:
+            raise UsageError(
+                f"--add {add}: line {line}: {path} is {label!r} here and {labels[photo.sha256]!r} "
+                "above; correct one of them"
+            )
         labelled.append(photo)
     # In a part already, or the same to the eye as a photo that the model is judged on.
     old = [photo for photos in split.values() for photo in photos]
