@@ -31,6 +31,9 @@ Image.MAX_IMAGE_PIXELS = None
 # another size, compression or colouring of the same photo.
 PERCEPTUAL_HASH_SIZE = 16
 
+# Folders, in small letters, that data sets come divided into. Their sub-folders are the classes.
+PART_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
+
 # Companions that operating systems, and the painter of the sample, put beside photos.
 IGNORED_NAMES = ("thumbs.db", "desktop.ini", PAINTED_MARK.lower())
 
@@ -229,14 +232,11 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def _check_classes(folder: Path, readable: list[Photo]) -> None:
-    class_folders = list_visible_folders(folder)
-    class_names = [class_folder.name for class_folder in class_folders]
-    inner = [{inside.name for inside in list_visible_folders(path)} for path in class_folders]
-    if len(class_names) > 1 and all(names == inner[0] and len(names) > 1 for names in inner):
+    class_names = [class_folder.name for class_folder in list_visible_folders(folder)]
+    if class_names and {name.lower() for name in class_names} <= PART_NAMES:
         raise UsageError(
-            f"--data {shown_path(folder)}: {' and '.join(class_names)} hold the same folders, "
-            f"{', '.join(sorted(inner[0])[:3])}, ...: those seem to be the classes; give one of "
-            "the two as --data, or merge them: photos are split here"
+            f"--data {shown_path(folder)}: {' and '.join(class_names)} are no classes but parts "
+            "of a split; give one of them as --data, or merge them: photos are split here"
         )
     for class_name in class_names:
         if class_name != class_name.encode(errors="replace").decode():
