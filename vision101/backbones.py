@@ -35,6 +35,7 @@ class Backbone(NamedTuple):
         title: What to call a classifier on top of it in what a person sees.
         model: Takes float32 (batch, image_size, image_size, 3), RGB, 0-255, and gives features
             (batch, height, width, channels). All of its layers are frozen.
+        image_size: Side of the photos in pixels.
         pretrained: Whether its weights were trained; random ones give poor features.
         key: Hash of architecture and weights: equal keys, equal features.
     """
@@ -42,6 +43,7 @@ class Backbone(NamedTuple):
     name: str
     title: str
     model: keras.Model
+    image_size: int
     pretrained: bool
     key: str
 
@@ -82,7 +84,7 @@ def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     title = f"{name} transfer" if pretrained else f"UNTRAINED {name} (random weights)"
-    return Backbone(name, title, model, pretrained, _hash_model(model))
+    return Backbone(name, title, model, image_size, pretrained, _hash_model(model))
 
 
 def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
@@ -90,25 +92,24 @@ def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
 
     Args:
         model: The model of a run.
-        image_size: Side of the photos in pixels that it is to be used on.
+        image_size: Side of the photos in pixels that it was trained for.
         name: What to call it.
 
     Raises:
         UsageError: The model has no such layer.
     """
     try:
-        features = build_feature_model(model)
+        last_features = build_feature_model(model).output
     except ValueError as error:
         raise UsageError(
             f"--run {name}: its model has no layer 'probabilities'; give a run of train_cnn.py or "
             "train_transfer.py"
         ) from error
-    inputs = keras.Input((image_size, image_size, 3), name="photo")
     # As a feature map of one place, so that it is like that of any other backbone.
-    feature_map = keras.layers.Reshape((1, 1, features.output_shape[-1]))(features.call(inputs))
-    backbone = keras.Model(inputs, feature_map)
+    feature_map = keras.layers.Reshape((1, 1, last_features.shape[-1]))(last_features)
+    backbone = keras.Model(model.input, feature_map)
     backbone.trainable = False
-    return Backbone(name, name, backbone, True, _hash_model(backbone))
+    return Backbone(name, name, backbone, image_size, True, _hash_model(backbone))
 
 
 def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
