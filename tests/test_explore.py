@@ -242,11 +242,14 @@ def test_labels_of_tiny_classes_are_not_checked_and_that_is_said(clusters):
 
 
 @pytest.mark.parametrize(
-    "model", [build_base_cnn(3, 32), average_with_mirror(build_tuned_cnn(3, 32))]
+    "build_model",
+    [lambda: build_base_cnn(3, 32), lambda: average_with_mirror(build_tuned_cnn(3, 32))],
+    ids=["base", "tuned"],
 )
-def test_a_trained_network_gives_its_last_features(model, tmp_path):
-    # As train_cnn.py saves it, and another process loads it.
-    rebuild_model(model, "float32").save(tmp_path / "best.keras")
+def test_a_trained_network_gives_its_last_features(build_model, tmp_path):
+    # As one process saves it, and another one loads it: both give names from the start.
+    keras.backend.clear_session()
+    rebuild_model(build_model(), "float32").save(tmp_path / "best.keras")
     keras.backend.clear_session()
     model = keras.saving.load_model(tmp_path / "best.keras")
     network = cut_classifier(model, 32, "a run")

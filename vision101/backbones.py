@@ -105,8 +105,10 @@ def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
             f"--run {name}: its model has no layer 'probabilities'; give a run of train_cnn.py or "
             "train_transfer.py"
         ) from error
-    # As a feature map of one place, so that it is like that of any other backbone.
-    feature_map = keras.layers.Reshape((1, 1, last_features.shape[-1]))(last_features)
+    # As a feature map of one place, so that it is like that of any other backbone. Without a name
+    # of its own it might get one that the loaded model has already.
+    shape = (1, 1, last_features.shape[-1])
+    feature_map = keras.layers.Reshape(shape, name="feature_map")(last_features)
     backbone = keras.Model(model.input, feature_map)
     backbone.trainable = False
     return Backbone(name, name, backbone, image_size, True, _hash_model(backbone))
