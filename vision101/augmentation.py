@@ -7,7 +7,7 @@ fixed number of views, for networks whose answer to a view is worth keeping.
 
 from collections.abc import Callable
 
-from vision101.photos import Photo, expect_readable, read_photo, read_pixels
+from vision101.photos import Photo, expect_unchanged, read_photo, read_pixels
 
 import numpy as np
 import tensorflow as tf
@@ -126,7 +126,7 @@ def read_view(photo: Photo, view: int, image_size: int) -> np.ndarray:
     Raises:
         UsageError: The file was changed since it was indexed.
     """
-    with expect_readable(photo):
+    with expect_unchanged(photo):
         if view == 0:
             return read_pixels(photo.path, image_size)
         image = read_photo(photo.path, least_size=image_size)

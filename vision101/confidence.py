@@ -40,8 +40,8 @@ def calibrate_model(model: keras.Model, validation: Examples) -> float:
         validation: Photos, or features, that it was not trained on.
 
     Returns:
-        The temperature: of those with a small cross-entropy on the validation photos the most
-        probable one, if its logarithm is normally distributed around 0.
+        The temperature: the most probable one, given the validation photos and a normal prior on
+        its logarithm. With many photos, that is the one with the smallest cross-entropy.
     """
     probabilities, _ = predict(expose_features(model), validation.inputs)
     true_labels = validation.labels.argmax(axis=1)

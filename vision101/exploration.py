@@ -19,7 +19,7 @@ from vision101.observations import (
     find_subject,
     fit_within,
 )
-from vision101.photos import Photo, expect_readable, list_classes, read_photo
+from vision101.photos import Photo, expect_unchanged, list_classes, read_photo
 from vision101.plots import BLUE, ORANGE, VERMILION, save_figure
 from vision101.report import embed_picture, write_report
 
@@ -57,7 +57,7 @@ def read_thumbnail(photo: Photo, size: int = THUMBNAIL_SIZE) -> np.ndarray:
     Raises:
         UsageError: The file was changed since it was indexed.
     """
-    with expect_readable(photo):
+    with expect_unchanged(photo):
         return np.asarray(fit_within(read_photo(photo.path, least_size=size), size))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision101.files import write_table
-from vision101.photos import Photo, expect_readable, list_classes, read_photo
+from vision101.photos import Photo, expect_unchanged, list_classes, read_photo
 from vision101.sources import PhotoSource
 
 import numpy as np
@@ -258,7 +258,7 @@ def measure_photos(photos: list[Photo]) -> Measurements:
 
 
 def _measure(photo: Photo) -> _PhotoMeasurements:
-    with expect_readable(photo):
+    with expect_unchanged(photo):
         image = read_photo(photo.path, least_size=MEASURED_SIZE // 2)
     image = fit_within(image, MEASURED_SIZE)
     luma = np.asarray(image.convert("L"), np.float32)

@@ -70,7 +70,7 @@ class UnreadablePhotoError(Exception):
 
 
 @contextlib.contextmanager
-def expect_readable(photo: Photo) -> Iterator[None]:
+def expect_unchanged(photo: Photo) -> Iterator[None]:
     """Make sure that what is read of a photo in the `with` is what the index knows.
 
     Raises:
