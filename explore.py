@@ -75,7 +75,7 @@ def main() -> None:
     # Labels that a classifier doubts which has not learnt from them.
     check = LabelCheck([], None, note)
     if network:
-        features = compute_features(network, photos, 1, network.image_size, "all photos")[:, 0]
+        features = compute_features(network, photos, 1, "all photos")[:, 0]
         check = check_labels(photos, features, positions, note)
         write_suspects(folder, check.suspects, source)
 

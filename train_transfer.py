@@ -66,7 +66,7 @@ def main() -> None:
     # what it says is kept; the head learns from that. The plain way asks it in every epoch.
     if arguments.feature_cache:
         trained = head
-        examples = compute_split_features(backbone, split, class_names, arguments.views, image_size)
+        examples = compute_split_features(backbone, split, class_names, arguments.views)
     else:
         trained = model
         examples = decode_split(split, class_names, image_size, arguments.views)

@@ -35,6 +35,8 @@ def main() -> None:
         print(f"\n{run}\n{'':18}" + "".join(f"{column:>12}" for column in COLUMNS))
         for parts in PARTS:
             chosen = [row for row in rows if row["part"] in parts]
+            if not chosen:  # classes of one size leave no surplus
+                continue
             positions = [class_names.index(row["label"]) for row in chosen]
             labels = keras.utils.to_categorical(positions, len(class_names))
             probabilities = np.array([[float(row[name]) for name in class_names] for row in chosen])

@@ -124,7 +124,7 @@ def test_views_are_repeatable_different_and_start_with_the_plain_photo(photos):
 
 
 def test_features_are_those_of_the_views(backbone, photos, tmp_path):
-    computed = compute_features(backbone, photos, 3, SIZE, "test", tmp_path)
+    computed = compute_features(backbone, photos, 3, "test", tmp_path)
     assert computed.shape == (len(photos), 3, 12)
     pixels = np.stack([read_view(photos[4], view, SIZE) for view in range(3)])
     expected = np.mean(backbone.model(pixels.astype("float32")), axis=(1, 2))
@@ -145,32 +145,32 @@ def passes(monkeypatch):
 
 
 def test_features_are_computed_once(backbone, photos, passes, tmp_path):
-    first = compute_features(backbone, photos, 2, SIZE, "test", tmp_path)
+    first = compute_features(backbone, photos, 2, "test", tmp_path)
     assert len(passes) == 2 * len(photos)
-    again = compute_features(backbone, photos[::-1], 2, SIZE, "test", tmp_path)
+    again = compute_features(backbone, photos[::-1], 2, "test", tmp_path)
     np.testing.assert_array_equal(again, first[::-1])
     assert len(passes) == 2 * len(photos)
-    compute_features(backbone, photos, 3, SIZE, "test", tmp_path)
+    compute_features(backbone, photos, 3, "test", tmp_path)
     assert passes[2 * len(photos) :] == [2] * len(photos)
 
 
 def test_features_are_not_mixed_up(backbone, backbone_file, photos, passes, tmp_path):
-    compute_features(backbone, photos, 1, SIZE, "test", tmp_path)
+    compute_features(backbone, photos, 1, "test", tmp_path)
     # Another size, other weights under the same name, another precision: all computed anew.
     compute_features(
-        build_backbone(str(backbone_file), "none", 2 * SIZE), photos, 1, 2 * SIZE, "test", tmp_path
+        build_backbone(str(backbone_file), "none", 2 * SIZE), photos, 1, "test", tmp_path
     )
     model = keras.saving.load_model(backbone_file)
     model.set_weights([weights + 0.01 for weights in model.get_weights()])
     other_file = tmp_path / backbone_file.name
     model.save(other_file)
-    compute_features(build_backbone(str(other_file), "none", SIZE), photos, 1, SIZE, "t", tmp_path)
+    compute_features(build_backbone(str(other_file), "none", SIZE), photos, 1, "t", tmp_path)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         mixed = build_backbone(str(backbone_file), "none", SIZE)
     finally:
         keras.config.set_dtype_policy("float32")
-    compute_features(mixed, photos, 1, SIZE, "test", tmp_path)
+    compute_features(mixed, photos, 1, "test", tmp_path)
     assert len(passes) == 4 * len(photos)
 
 
@@ -187,16 +187,16 @@ def test_stopped_computation_goes_on_where_it_was(backbone, photos, passes, monk
     model = keras.Model(backbone.model.input, backbone.model.output)
     model.predict_on_batch = stop_at_third
     with pytest.raises(KeyboardInterrupt):
-        compute_features(backbone._replace(model=model), photos, 1, SIZE, "test", tmp_path)
+        compute_features(backbone._replace(model=model), photos, 1, "test", tmp_path)
     passes.clear()
-    computed = compute_features(backbone, photos, 1, SIZE, "test", tmp_path)
+    computed = compute_features(backbone, photos, 1, "test", tmp_path)
     assert len(passes) == len(photos) - 6
-    fresh = compute_features(backbone, photos, 1, SIZE, "test", tmp_path / "fresh")
+    fresh = compute_features(backbone, photos, 1, "test", tmp_path / "fresh")
     np.testing.assert_allclose(computed, fresh, atol=1e-6)
 
 
 def test_damage_is_noticed_and_mended(backbone, photos, passes, capsys, tmp_path):
-    expected = compute_features(backbone, photos, 1, SIZE, "test", tmp_path)
+    expected = compute_features(backbone, photos, 1, "test", tmp_path)
     (store,) = (tmp_path / "features").iterdir()
     passes.clear()
     with sqlite3.connect(store) as connection:
@@ -204,11 +204,11 @@ def test_damage_is_noticed_and_mended(backbone, photos, passes, capsys, tmp_path
             "UPDATE features SET vector = zeroblob(48) WHERE sha256 = ?", (photos[2].sha256,)
         )
     connection.close()
-    again = compute_features(backbone, photos, 1, SIZE, "test", tmp_path)
+    again = compute_features(backbone, photos, 1, "test", tmp_path)
     np.testing.assert_allclose(again, expected, atol=1e-6)
     assert len(passes) == 1
     store.write_bytes(b"no database" + store.read_bytes()[11:])
-    again = compute_features(backbone, photos, 1, SIZE, "test", tmp_path)
+    again = compute_features(backbone, photos, 1, "test", tmp_path)
     np.testing.assert_allclose(again, expected, atol=1e-6)
     assert len(passes) == 1 + len(photos)
     assert "is damaged" in capsys.readouterr().out
@@ -216,7 +216,7 @@ def test_damage_is_noticed_and_mended(backbone, photos, passes, capsys, tmp_path
 
 def test_kept_features_and_the_plain_way_give_the_same_model(backbone, photos, tmp_path):
     class_names = list_classes(photos)
-    by_features = compute_features(backbone, photos, 3, SIZE, "test", tmp_path)
+    by_features = compute_features(backbone, photos, 3, "test", tmp_path)
     by_photos = decode_photos(photos, class_names, SIZE, "test", views=3)
     weights = []
     for plain in (False, True):

@@ -31,7 +31,6 @@ def compute_split_features(
     split: dict[str, list[Photo]],
     class_names: list[str],
     views: int,
-    image_size: int,
 ) -> dict[str, Examples]:
     """Return for every part of a split the features of its photos, as `compute_features` does.
 
@@ -44,7 +43,7 @@ def compute_split_features(
     examples = {}
     for part, photos in split.items():
         part_views = views if part == "train" else 1
-        features = compute_features(backbone, photos, part_views, image_size, part)
+        features = compute_features(backbone, photos, part_views, part)
         inputs = features if part == "train" else features[:, 0]
         examples[part] = Examples(inputs, encode_labels(photos, class_names))
     return examples
@@ -54,7 +53,6 @@ def compute_features(
     backbone: Backbone,
     photos: list[Photo],
     views: int,
-    image_size: int,
     description: str,
     data_folder: Path = DATA_FOLDER,
 ) -> np.ndarray:
@@ -68,7 +66,6 @@ def compute_features(
         backbone: The frozen network.
         photos: Readable photos.
         views: Views of each photo; 1 for the photo as it is.
-        image_size: Side of the square photos in pixels.
         description: What the progress bar is for.
         data_folder: Where features are kept.
 
@@ -78,7 +75,7 @@ def compute_features(
     Raises:
         UsageError: A photo was changed since it was indexed, or features cannot be kept.
     """
-    channels = backbone.model.output_shape[-1]
+    image_size, channels = backbone.image_size, backbone.model.output_shape[-1]
     features = np.empty((len(photos), views, channels), np.float32)
     key = hashlib.sha256(f"{backbone.key} {image_size} {VIEWS_VERSION}".encode()).hexdigest()
     path = data_folder / "features" / f"{backbone.name}-{image_size}-{key[:16]}.sqlite"
