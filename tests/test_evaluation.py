@@ -29,8 +29,7 @@ def test_scores_of_a_small_example():
     assert (roses["precision"], roses["f1"]) == pytest.approx((2 / 3, 0.8))
     for name in ("precision", "recall", "f1"):
         low, high = roses[f"{name}_interval"]
-        assert 0 < low < roses[name]
-        assert low < high <= 1
+        assert 0 < low < roses[name] <= high <= 1
     assert scores["confusion"] == [[3, 1, 0], [0, 2, 0], [1, 0, 1]]
     json.dumps(scores)
 
@@ -107,6 +106,17 @@ def test_perfect_score_of_few_photos_is_not_certain():
     scores = score_predictions(one_hot([0, 1, 2]), one_hot([0, 1, 2]), NAMES)
     assert scores["balanced_accuracy"] == 1
     assert scores["balanced_accuracy_interval"][0] < 0.9
+
+
+@pytest.mark.parametrize("answers", [[0, 0, 1, 1, 2, 2], [1, 1, 2, 2, 0, 0], [0, 0, 1, 1, 2, 0]])
+def test_scores_lie_within_their_intervals(answers):
+    scores = score_predictions(one_hot([0, 0, 1, 1, 2, 2]), one_hot(answers), NAMES)
+    entries = [(scores, "accuracy"), (scores, "balanced_accuracy")]
+    for class_scores in scores["classes"].values():
+        entries += [(class_scores, name) for name in ("precision", "recall", "f1")]
+    for entry, name in entries:
+        low, high = entry[f"{name}_interval"]
+        assert 0 <= low <= entry[name] <= high <= 1
 
 
 def test_missing_classes_and_no_photos_at_all():

@@ -5,7 +5,7 @@ import time
 import keras
 import numpy as np
 from scipy.stats import beta
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 from tqdm import tqdm
 
 # Parts of the split, in the order of what they tell: how the choice of the best epoch looked, how
@@ -65,11 +65,11 @@ def score_predictions(
     """Score the predictions for one part of the photos.
 
     The intervals are Bayesian with Jeffreys' prior: of accuracy, precision and recall as in Brown,
-    Cai & DasGupta 2001, "Interval Estimation for a Binomial Proportion", section 4.3; of balanced
-    accuracy as in Brodersen et al. 2010, "The Balanced Accuracy and Its Posterior Distribution",
-    generalised from two classes; of F1 by the share J of hits among all photos that are of the
-    class or taken for it, since F1 = 2 J / (1 + J). They stay honest with few photos and with a
-    perfect score.
+    Cai & DasGupta 2001, "Interval Estimation for a Binomial Proportion", section 4.3, and where
+    none or all are right, up to 0 or 1; of balanced accuracy as in Brodersen et al. 2010, "The
+    Balanced Accuracy and Its Posterior Distribution", generalised from two classes, and at least
+    up to the score; of F1 by the share J of hits among all photos that are of the class or taken
+    for it, since F1 = 2 J / (1 + J). They stay honest with few photos and with a perfect score.
 
     Args:
         labels: One-hot array of shape (photos, classes).
@@ -85,9 +85,6 @@ def score_predictions(
     """
     true_labels, predicted_labels = labels.argmax(axis=1), probabilities.argmax(axis=1)
     positions = list(range(len(class_names)))
-    confusion = np.zeros((len(positions), len(positions)), int)
-    np.add.at(confusion, (true_labels, predicted_labels), 1)
-    counts, hits = confusion.sum(axis=1), confusion.diagonal()
     scores = {
         "count": len(true_labels),
         "accuracy": None,
@@ -95,15 +92,19 @@ def score_predictions(
         "balanced_accuracy": None,
         "balanced_accuracy_interval": None,
         "classes": {},
-        "confusion": confusion.tolist(),
+        "confusion": np.zeros((len(positions), len(positions)), int).tolist(),
     }
     if not len(true_labels):
         return scores
+    confusion = confusion_matrix(true_labels, predicted_labels, labels=positions)
+    counts, hits = confusion.sum(axis=1), confusion.diagonal()
     present = counts > 0
+    score = float(np.mean(hits[present] / counts[present]))
     scores["accuracy"] = float(accuracy_score(true_labels, predicted_labels))
     scores["accuracy_interval"] = _interval_of_proportion(hits.sum(), counts.sum())
-    scores["balanced_accuracy"] = float(np.mean(hits[present] / counts[present]))
-    scores["balanced_accuracy_interval"] = _ends(_draw_balanced_accuracy(confusion))
+    scores["balanced_accuracy"] = score
+    scores["balanced_accuracy_interval"] = _ends(_draw_balanced_accuracy(confusion), score)
+    scores["confusion"] = confusion.tolist()
     precision, recall, f1, _ = precision_recall_fscore_support(
         true_labels, predicted_labels, labels=positions, zero_division=0
     )
@@ -139,17 +140,16 @@ def measure_gap(validation: dict, unseen: dict) -> dict:
         _draw_balanced_accuracy(np.array(part["confusion"]), seed)
         for seed, part in enumerate((validation, unseen))
     ]
-    return {
-        "balanced_accuracy": validation["balanced_accuracy"] - unseen["balanced_accuracy"],
-        "interval": _ends(draws[0] - draws[1]),
-    }
+    gap = validation["balanced_accuracy"] - unseen["balanced_accuracy"]
+    return {"balanced_accuracy": gap, "interval": _ends(draws[0] - draws[1], gap)}
 
 
 def _interval_of_proportion(hits: int, count: int) -> list[float] | None:
     if not count:
         return None
     tail = (1 - CONFIDENCE_LEVEL) / 2
-    return [float(end) for end in beta.ppf((tail, 1 - tail), hits + 0.5, count - hits + 0.5)]
+    low, high = beta.ppf((tail, 1 - tail), hits + 0.5, count - hits + 0.5)
+    return [float(low) if hits else 0.0, float(high) if hits < count else 1.0]
 
 
 def _draw_balanced_accuracy(confusion: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -160,9 +160,11 @@ def _draw_balanced_accuracy(confusion: np.ndarray, seed: int = 0) -> np.ndarray:
     return draws.mean(axis=1)
 
 
-def _ends(draws: np.ndarray) -> list[float]:
+def _ends(draws: np.ndarray, score: float) -> list[float]:
     tail = (1 - CONFIDENCE_LEVEL) / 2
-    return [float(end) for end in np.quantile(draws, (tail, 1 - tail))]
+    low, high = np.quantile(draws, (tail, 1 - tail))
+    # The prior keeps draws away from a perfect score, which must not lie outside its interval.
+    return [min(float(low), score), max(float(high), score)]
 
 
 def print_scores(scores: dict[str, dict], title: str) -> None:
