@@ -6,7 +6,7 @@
     python explore.py --run outputs/<run>        doubts labels with a network of your own
 
 Leaves pictures, lists and report.html in outputs/<time>-explore/, and the photos as they are. What
-you then find wrong, every script leaves out with --exclude FILE.csv. On 2,962 photos and two
+you then find wrong, training leaves out with --exclude FILE.csv. On 2,962 photos and two
 processor cores it takes about a minute, and the features that labels are checked with take longer.
 """
 

@@ -3,7 +3,7 @@
     python train_cnn.py                          the article's baseline, on tf_flowers
     python train_cnn.py --recipe augmented       the same network, on varied photos
     python train_cnn.py --recipe tuned           the best small network that we know of
-    python train_cnn.py --data sample            painted photos, needs no network
+    python train_cnn.py --data sample            painted photos, needs no internet
     python train_cnn.py --data my_photos/        one sub-folder a class
 
 On unseen photos of tf_flowers, mean of three seeds, on two processor cores: base 62 % (3 minutes),
@@ -37,27 +37,34 @@ class Recipe(NamedTuple):
 
     build_model: Callable[[int, int], keras.Model]  # of the number of classes, the image size
     image_size: int  # pixels a side: more show finer things, and take longer by the square
-    crop: float  # side of the random pieces to train on, as a share; 0: no augmentation
-    blend: bool  # train on blends of pairs of them
-    mirror: bool  # answer for a photo and its mirror image, averaged
-    label_smoothing: float  # share of certainty taken from the labels: not all are right
     epochs: int
     learning_rate: float  # at its peak
-    weight_decay: float
+    crop: float = 0.0  # side of the random pieces to train on, as a share; 0: no augmentation
+    blend: bool = False  # train on blends of pairs of them
+    mirror: bool = False  # answer for a photo and its mirror image, averaged
+    label_smoothing: float = 0.0  # share of certainty taken from the labels: not all are right
+    weight_decay: float = 0.0
 
 
-RECIPES = {
-    # model, image size, crop, blend, mirror, label smoothing, epochs, learning rate, weight decay
-    #
-    # Knows its photos by heart after ten epochs: more would be more of the same.
-    "base": Recipe(build_base_cnn, 128, 0.0, False, False, 0.0, 15, 1e-3, 0.0),
-    # Never sees a photo twice alike, so it goes on learning for longer.
-    "augmented": Recipe(build_base_cnn, 128, 1.0, False, False, 0.0, 40, 1e-3, 0.0),
-    # A better network, with all that keeps it from learning photos by heart. Random pieces show
-    # flowers larger than whole photos do; making the pieces smaller evens that out (Touvron et
-    # al. 2019, "Fixing the train-test resolution discrepancy").
-    "tuned": Recipe(build_tuned_cnn, 160, 0.8, True, True, 0.1, 100, 2e-3, 0.05),
-}
+# Knows its photos by heart after ten epochs: more would be more of the same.
+BASE = Recipe(build_base_cnn, image_size=128, epochs=15, learning_rate=1e-3)
+# Never sees a photo twice alike, so it goes on learning for longer.
+AUGMENTED = BASE._replace(crop=1.0, epochs=40)
+# A better network, with all that keeps it from learning photos by heart. Random pieces show
+# flowers larger than whole photos do; making the pieces smaller evens that out (Touvron et al.
+# 2019, "Fixing the train-test resolution discrepancy").
+TUNED = Recipe(
+    build_tuned_cnn,
+    image_size=160,
+    epochs=100,
+    learning_rate=2e-3,
+    crop=0.8,
+    blend=True,
+    mirror=True,
+    label_smoothing=0.1,
+    weight_decay=0.05,
+)
+RECIPES = {"base": BASE, "augmented": AUGMENTED, "tuned": TUNED}
 BATCH_SIZE = 32  # a thousand photos are few: larger batches would leave few steps to learn in
 
 
@@ -94,7 +101,7 @@ def main() -> None:
     )
 
     # Train, and keep the model of the epoch that does best on the validation photos.
-    run_folder = start_run("cnn", arguments.recipe, arguments, source, split)
+    run_folder = start_run("cnn", arguments.recipe, arguments, recipe._asdict(), source, split)
     checkpoint = run_folder / "checkpoint.keras"
     history = model.fit(
         train_dataset,

@@ -41,6 +41,14 @@ FINE_TUNE_LEARNING_RATE = 6e-5  # larger steps would undo what a million photos 
 WEIGHT_DECAY = 0.01
 LABEL_SMOOTHING = 0.1  # share of certainty taken from the labels: not all are right
 
+# Those that no flag changes, for config.json.
+SETTINGS = {
+    "fine_tune_epochs": FINE_TUNE_EPOCHS,
+    "fine_tune_learning_rate": FINE_TUNE_LEARNING_RATE,
+    "weight_decay": WEIGHT_DECAY,
+    "label_smoothing": LABEL_SMOOTHING,
+}
+
 
 def main() -> None:
     arguments = parse_arguments()
@@ -74,8 +82,8 @@ def main() -> None:
 
     # Train the head.
     recipe = backbone.name + ("-fine-tuned" if arguments.fine_tune else "")
-    run_folder = start_run("transfer", recipe, arguments, source, split)
-    train_dataset = build_dataset(examples["train"], batch_size, None, seed, views=True)
+    run_folder = start_run("transfer", recipe, arguments, SETTINGS, source, split)
+    train_dataset = build_dataset(examples["train"], batch_size, shuffle_seed=seed, views=True)
     validation_dataset = build_dataset(examples["validation"], batch_size)
     plan = arguments.epochs, arguments.learning_rate
     history = fit(trained, train_dataset, validation_dataset, *plan, run_folder)
@@ -88,7 +96,7 @@ def main() -> None:
         trained = model
         if arguments.feature_cache:
             examples = decode_split(split, class_names, image_size, arguments.views)
-        train_dataset = build_dataset(examples["train"], batch_size, None, seed, views=True)
+        train_dataset = build_dataset(examples["train"], batch_size, shuffle_seed=seed, views=True)
         validation_dataset = build_dataset(examples["validation"], batch_size)
         plan = FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE
         history = fit(model, train_dataset, validation_dataset, *plan, run_folder, history)

@@ -23,7 +23,7 @@ from vision101.photos import Photo, index_files, index_photos
 from vision101.review import exclude_photos
 from vision101.runs import find_run
 from vision101.sources import find_photos
-from vision101.split import find_near_duplicates, hash_split, split_photos
+from vision101.split import hash_split, split_photos
 
 import keras
 import numpy as np
@@ -114,7 +114,7 @@ def test_lists_can_be_excluded_as_they_are(explored, name, tmp_path):
     photos, folder = explored
     source = find_photos(str(photos))
     indexed = index_photos(source, tmp_path)
-    kept = {photo.path for photo in exclude_photos(indexed, source, folder / name)}
+    kept = {photo.path for photo in exclude_photos(indexed, source, [folder / name])}
     listed = {photos / row["path"] for row in read_rows(folder / name)}
     assert listed
     assert kept == {photo.path for photo in indexed} - listed
@@ -305,7 +305,7 @@ def source(photo_folder):
 def test_exclude_reads_what_people_and_spreadsheets_write(content, source, tmp_path, capsys):
     (tmp_path / "list.csv").write_bytes(content)
     photos = index_photos(source, tmp_path / "data")
-    kept = exclude_photos(photos, source, tmp_path / "list.csv")
+    kept = exclude_photos(photos, source, [tmp_path / "list.csv"])
     gone = {photo.path.name for photo in photos} - {photo.path.name for photo in kept}
     assert gone == {"daisy-0001.jpg", "roses-0002.jpg"}
     assert "Excluded 2 of 50 photos" in capsys.readouterr().out
@@ -315,7 +315,7 @@ def test_exclude_reads_what_people_and_spreadsheets_write(content, source, tmp_p
 def test_exclude_knows_photos_by_content_under_other_names(source, tmp_path):
     photos = index_photos(source, tmp_path / "data")
     (tmp_path / "list.csv").write_text(f"path,sha256\nelsewhere/x.jpg,{photos[4].sha256}\n")
-    kept = exclude_photos(photos, source, tmp_path / "list.csv")
+    kept = exclude_photos(photos, source, [tmp_path / "list.csv"])
     assert kept == [photo for photo in photos if photo is not photos[4]]
 
 
@@ -334,7 +334,7 @@ def test_lists_that_name_no_photo_are_usage_errors(content, complaint, source, t
         (tmp_path / "list.csv").write_text(content)
     photos = index_photos(source, tmp_path / "data")
     with pytest.raises(UsageError, match=complaint) as caught:
-        exclude_photos(photos, source, tmp_path / "list.csv")
+        exclude_photos(photos, source, [tmp_path / "list.csv"])
     assert "--exclude" in str(caught.value)
 
 
@@ -343,17 +343,4 @@ def test_a_class_cannot_be_excluded_whole(source, tmp_path):
     lines = [f"daisy/{photo.path.name}" for photo in photos if photo.class_name == "daisy"]
     (tmp_path / "list.csv").write_text("\n".join(["path", *lines]))
     with pytest.raises(UsageError, match="no photo of class 'daisy'"):
-        exclude_photos(photos, source, tmp_path / "list.csv")
-
-
-def test_known_duplicates_of_the_real_photos_are_found(flower_photos):
-    pairs = describe_duplicates(flower_photos, list(find_near_duplicates(flower_photos)))
-    found = {frozenset(photo.path.name.split("_")[0] for photo in pair[:2]) for pair in pairs}
-    for known in (
-        {"14889392928", "15066430311"},
-        {"15069459615", "15072973261"},
-        {"4278757393", "4654848357"},
-        {"17161833794", "18304194360"},
-        {"17433282043", "22429946721"},
-    ):
-        assert known in found
+        exclude_photos(photos, source, [tmp_path / "list.csv"])

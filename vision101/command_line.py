@@ -47,15 +47,17 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         default="tf_flowers",
         metavar="PHOTOS",
-        help="tf_flowers (the default; downloaded once), sample (painted, needs no network), "
+        help="tf_flowers (the default; downloaded once), sample (painted, needs no internet), "
         "a folder with one sub-folder a class, or a .tgz, .tar or .zip of such a folder",
     )
     parser.add_argument(
         "--exclude",
         type=Path,
+        nargs="+",
+        action="extend",
         metavar="FILE.csv",
-        help="leave out the photos that this list names in its column path or sha256, such as a "
-        "reviewed suspects.csv of explore.py",
+        help="leave out the photos that these lists name in their column path or sha256, such as "
+        "a reviewed suspects.csv of explore.py",
     )
 
 

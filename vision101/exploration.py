@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vision101.advice import Advice
 from vision101.audit import DuplicatePair, FileProblem
+from vision101.augmentation import read_view
 from vision101.command_line import shown_path
 from vision101.labels import LabelCheck, Suspect
 from vision101.observations import (
@@ -157,7 +158,7 @@ def _plot_samples(folder: Path, photos: list[Photo], title: str) -> None:
         of_class = [photo for photo in photos if photo.class_name == name]
         chosen = generator.permutation(len(of_class))[: len(row)]
         for axes, position in zip(row, chosen, strict=False):
-            axes.imshow(_cut_square(read_thumbnail(of_class[position])))
+            axes.imshow(read_view(of_class[position], 0, THUMBNAIL_SIZE))
         _label_row(row, name)
     figure.suptitle(f"{title}: some of each class", fontsize=14)
     save_figure(figure, folder / "plots" / "samples.png")
@@ -408,7 +409,7 @@ def write_page(
         for path in (folder / "plots").glob("*.png")
     }
     class_names = [photo.class_name for photo in photos]
-    counts = Counter(class_names)
+    class_count = len(set(class_names))
     told = {
         item.name: explain_spread(measurements.values[item.name], class_names)
         for item in OBSERVATIONS
@@ -419,8 +420,9 @@ def write_page(
         "explore.html",
         title=title,
         photo_count=len(photos),
-        counts=[(name, counts[name]) for name in list_classes(photos)],
-        classes_hidden=max(0, len(counts) - CLASSES_SHOWN),
+        folder=shown_path(folder),
+        class_count=class_count,
+        classes_hidden=max(0, class_count - CLASSES_SHOWN),
         pictures=pictures,
         observations=[(item, 100 * told[item.name]) for item in OBSERVATIONS],
         advice=advice,
@@ -462,13 +464,6 @@ def choose_classes(photos: list[Photo]) -> list[str]:
     counts = Counter(photo.class_name for photo in photos)
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:CLASSES_SHOWN]
     return [name for name in list_classes(photos) if name in largest]
-
-
-def _cut_square(pixels: np.ndarray) -> np.ndarray:
-    height, width, _ = pixels.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
 
 
 def _label_row(row: np.ndarray, name: str) -> None:

@@ -15,53 +15,58 @@ from vision101.sources import PhotoSource
 from vision101.split import find_near_duplicates
 
 
-def exclude_photos(photos: list[Photo], source: PhotoSource, exclude: Path | None) -> list[Photo]:
-    """Return the photos that a list does not name: what a person found wrong is left out.
+def exclude_photos(
+    photos: list[Photo], source: PhotoSource, exclude: list[Path] | None
+) -> list[Photo]:
+    """Return the photos that no list names: what a person found wrong is left out.
 
     Args:
         photos: The readable photos of the source.
         source: Where they came from.
-        exclude: CSV file with a column `path` (below the source's folder, with / or \\), or
+        exclude: CSV files with a column `path` (below the source's folder, with / or \\), or
             `sha256`, or both, as in `split.csv` and in what explore.py writes; None for no list.
-            Where there is no photo of that path, all photos of that content are meant. It may
+            Where there is no photo of that path, all photos of that content are meant. They may
             come out of a spreadsheet: with a byte order mark, semicolons or tabs.
 
     Raises:
-        UsageError: The file is no such list, a line of it names no photo, or no photo of a
-            class is left.
+        UsageError: A file is no such list, a line of it names no photo, or no photo of a class
+            is left.
     """
-    if exclude is None:
+    if not exclude:
         return photos
     by_path = {photo.path.relative_to(source.folder).as_posix(): photo for photo in photos}
     by_content = defaultdict(list)
     for photo in photos:
         by_content[photo.sha256].append(photo)
-    excluded, unknown = set(), []
-    for line, row in _read_list(exclude, "--exclude", {"path", "sha256"}):
-        path, sha256 = _normalize_path(row.get("path", "")), row.get("sha256", "")
-        if not path and not sha256:
-            continue
-        photo = by_path.get(path)
-        if photo and sha256 in ("", photo.sha256):
-            excluded.add(photo.path)
-        elif sha256 in by_content:
-            excluded.update(photo.path for photo in by_content[sha256])
-        # A file that cannot be read is left out as it is.
-        elif photo or not path or not (source.folder / path).is_file():
-            unknown.append(f"line {line}, {path or sha256}")
-    if unknown:
-        more = f", and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        raise UsageError(
-            f"--exclude {exclude}: no such photo in {shown_path(source.folder)}, or another one by "
-            f"now: {'; '.join(unknown[:3])}{more}; correct or remove these lines"
-        )
+    excluded = set()
+    for file in exclude:
+        unknown = []
+        for line, row in _read_list(file, "--exclude", {"path", "sha256"}):
+            path, sha256 = _normalize_path(row.get("path", "")), row.get("sha256", "")
+            if not path and not sha256:
+                continue
+            photo = by_path.get(path)
+            if photo and sha256 in ("", photo.sha256):
+                excluded.add(photo.path)
+            elif sha256 in by_content:
+                excluded.update(photo.path for photo in by_content[sha256])
+            # A file that cannot be read is left out as it is.
+            elif photo or not path or not (source.folder / path).is_file():
+                unknown.append(f"line {line}, {path or sha256}")
+        if unknown:
+            more = f", and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+            raise UsageError(
+                f"--exclude {file}: no such photo in {shown_path(source.folder)}, or another one "
+                f"by now: {'; '.join(unknown[:3])}{more}; correct or remove these lines"
+            )
+    lists = ", ".join(map(shown_path, exclude))
     kept = [photo for photo in photos if photo.path not in excluded]
     for class_name in list_classes(photos):
         if not any(photo.class_name == class_name for photo in kept):
             raise UsageError(
-                f"--exclude {exclude}: leaves no photo of class {class_name!r}; shorten the list"
+                f"--exclude {lists}: leaves no photo of class {class_name!r}; shorten the list"
             )
-    print(f"Excluded {len(excluded)} of {len(photos)} photos, by {shown_path(exclude)}.")
+    print(f"Excluded {len(excluded)} of {len(photos)} photos, by {lists}.")
     return kept
 
 

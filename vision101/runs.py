@@ -59,6 +59,7 @@ def start_run(
     kind: str,
     recipe: str,
     arguments: argparse.Namespace,
+    settings: dict,
     source: PhotoSource,
     split: dict[str, list[Photo]],
 ) -> Path:
@@ -68,6 +69,7 @@ def start_run(
         kind: `cnn` or `transfer`.
         recipe: What tells it from others of its kind.
         arguments: The flags of the script.
+        settings: What it has no flags for; where it has, the flag counts.
         source: Where the photos came from.
         split: What `split_photos` returned.
 
@@ -86,7 +88,8 @@ def start_run(
     versions = {package: version(package) for package in RECORDED_PACKAGES}
     versions |= {"python": platform.python_version(), "platform": platform.platform()}
     precision = {"dtype_policy": keras.config.dtype_policy().name}
-    config = {"kind": kind} | vars(arguments) | precision | photos | {"versions": versions}
+    config = {"kind": kind} | settings | vars(arguments) | precision | photos
+    config |= {"versions": versions}
     _write_json(run_folder / CONFIG_NAME, config)
     return run_folder
 
@@ -290,5 +293,9 @@ def load_run(run_folder: Path) -> LoadedRun:
 
 
 def _write_json(path: Path, content: dict) -> None:
+    def name(value) -> str:
+        # A function is told by its name, a path by itself.
+        return getattr(value, "__name__", str(value))
+
     with write_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2, default=name) + "\n", encoding="utf-8")
