@@ -16,6 +16,7 @@ from vision101.comparison import (
     load_runs,
 )
 from vision101.evaluation import JUDGED_PARTS, score_predictions
+from vision101.runs import PREDICTION_COLUMNS
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ CLASS_NAMES = ["daisy", "roses"]
 COUNT = 20
 
 
-def make_run(outputs, folder_name, title, wrong=(), seed=0, predictions=True, sets=2, **settings):
+def make_run(outputs, folder_name, title, wrong=(), seed=0, sets=2, **settings):
     """Write the folder of a finished run that is wrong about the unseen photos at `wrong`.
 
     `sets` stands for the photos, of which each seed makes another split.
@@ -46,18 +47,16 @@ def make_run(outputs, folder_name, title, wrong=(), seed=0, predictions=True, se
             content = f"{part} {max(position, 1)} {sets}"
             path = f"{class_name}/{part}-{position}.jpg"
             predicted = CLASS_NAMES[answer.argmax()]
-            rows.append((path, content, part, class_name, predicted, 1.0, *answer))
+            rows.append((path, content, part, class_name, predicted, 1.0, "yes", *answer))
     results |= {"title": title, "painted": False, "parameters": 1234567, "best_epoch": 2}
     results["seconds"] = {"photos": 1000.0, "features": 50.0, "training": 70.0, "judgement": 5.0}
-    if predictions:
-        header = ("path", "sha256", "part", "label", "predicted", "confidence", *CLASS_NAMES)
-        write_csv(folder / "predictions.csv", header, rows)
-        results["seconds_per_photo"] = 0.0123
-        results["confidence"] = {
-            "calibration_error": 0.031,
-            "answered": 0.82,
-            "answered_accuracy": 0.953,
-        }
+    results["seconds_per_photo"] = 0.0123
+    results["confidence"] = {
+        "calibration_error": 0.031,
+        "answered": 0.82,
+        "answered_accuracy": 0.953 if title != "never sure" else None,
+    }
+    write_csv(folder / "predictions.csv", (*PREDICTION_COLUMNS, *CLASS_NAMES), rows)
     write_csv(folder / "split.csv", ("path", "sha256", "part", "label"), [r[:4] for r in rows])
     config = {"kind": "cnn", "recipe": title, "seed": seed, "name": None, **settings}
     config |= {"photos": "/photos/flowers", "split_hash": f"{seed}{sets}" * 32}
@@ -100,18 +99,16 @@ def test_picture_page_and_table_are_written(run_compare, tmp_path):
 
 def test_table_shows_scores_cost_and_what_is_not_known(run_compare, tmp_path):
     make_run(tmp_path, "new", "tuned CNN", wrong=[3, 4, 25])
-    make_run(tmp_path, "old", "base CNN", wrong=range(20), predictions=False)
+    make_run(tmp_path, "old", "never sure", wrong=range(20))
     shown = run_compare("--markdown", "--output-dir", tmp_path)
     rows = [row.strip("| ").split(" | ") for row in shown.splitlines() if row.startswith("| ")]
     # The best first. Training is the sum of its stages; photos and judgement are none of it.
     assert rows[2][0] == "tuned CNN"
     assert rows[2][1].startswith("92.5 % (")
-    assert rows[3][0] == "base CNN"
+    assert rows[3][0] == "never sure"
     assert rows[3][1].startswith("50.0 % (")
     assert rows[-2] == ["tuned CNN", "3.1 %", "82.0 %", "95.3 %", "1,234,567", "2 min", "12 ms"]
-    assert rows[-1] == ["base CNN", "-", "-", "-", "1,234,567", "2 min", "-"]
-    shown = unwrap(run_compare("--output-dir", tmp_path))
-    assert "Pairs with base CNN could not be tested (no predictions.csv" in shown
+    assert rows[-1] == ["never sure", "3.1 %", "82.0 %", "-", "1,234,567", "2 min", "12 ms"]
 
 
 def test_markdown_is_only_tables_and_writes_nothing(run_compare, tmp_path):
@@ -121,7 +118,7 @@ def test_markdown_is_only_tables_and_writes_nothing(run_compare, tmp_path):
     assert "right where" not in shown
     assert "| a\\|b |" in shown
     tables = [line.replace("\\|", "") for line in shown.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} == {5, 8}
+    assert {line.count("|") for line in tables} == {4, 8}
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
@@ -250,15 +247,20 @@ def test_only_complete_runs_are_compared(run_compare, capsys, tmp_path):
             load_runs([tmp_path / name], tmp_path)
 
 
-def test_damaged_predictions_cost_only_the_test(run_compare, tmp_path):
+def test_runs_with_damaged_predictions_keep_no_others_from_being_compared(
+    monkeypatch, capsys, tmp_path
+):
     for name in ("a", "b", "c", "d"):
         make_run(tmp_path, name, f"CNN {name}")
     path = tmp_path / "b" / "predictions.csv"
-    path.write_text(path.read_text()[:1500])
+    path.write_text(path.read_text()[:20])
     path = tmp_path / "d" / "predictions.csv"
     path.write_text(path.read_text().replace("unseen 5 ", "unseen 55 "))
-    shown = unwrap(run_compare("--output-dir", tmp_path))
-    assert "Pairs with CNN b could not be tested (a damaged predictions.csv)" in shown
+    monkeypatch.setattr(sys, "argv", ["compare.py", "--output-dir", str(tmp_path)])
+    compare.main()
+    shown, complaints = map(unwrap, capsys.readouterr())
+    assert "predictions.csv lacks columns" in complaints
+    assert "CNN b" not in shown
     assert "2 pairs could not be tested: their predictions.csv are not about" in shown
     assert "CNN a and CNN c are right on the same photos" in shown
 

@@ -4,6 +4,7 @@ from vision101.confidence import (
     calibrate_model,
     choose_threshold,
     estimate_calibration_noise,
+    judge_answers,
     measure_calibration,
     trace_coverage,
     undo_calibration,
@@ -33,11 +34,11 @@ def overconfident():
 def test_temperature_sets_confidence_right_and_keeps_every_answer(overconfident):
     head, examples = overconfident
     before, _ = predict(expose_features(head), examples.inputs)
-    assert measure_calibration(examples.labels, before)["error"] > 0.15
+    assert measure_calibration(*judge_answers(examples.labels, before))["error"] > 0.15
     # BatchNormalization, which has seen nothing yet, scales by 1 / sqrt(1.001).
     assert calibrate_model(head, examples) == pytest.approx(3, rel=0.1)
     after, _ = predict(expose_features(head), examples.inputs)
-    assert measure_calibration(examples.labels, after)["error"] < 0.03
+    assert measure_calibration(*judge_answers(examples.labels, after))["error"] < 0.03
     np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
 
 
@@ -62,10 +63,10 @@ def test_calibration_error_of_a_small_example():
     # Two answers with 95 %, one of them right; two with 60 %, both right.
     probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.4, 0.6], [0.4, 0.6]])
     labels = np.eye(2)[[0, 1, 1, 1]]
-    calibration = measure_calibration(labels, probabilities)
+    calibration = measure_calibration(*judge_answers(labels, probabilities))
     assert calibration["error"] == pytest.approx((2 * 0.45 + 2 * 0.4) / 4)
     assert [entry["count"] for entry in calibration["bins"]] == [2, 2]
-    assert measure_calibration(labels[:0], probabilities[:0])["error"] is None
+    assert measure_calibration(np.empty(0), np.empty(0, bool))["error"] is None
 
 
 def test_noise_is_what_a_perfect_model_shows(overconfident):
@@ -73,28 +74,29 @@ def test_noise_is_what_a_perfect_model_shows(overconfident):
     head.get_layer("probabilities").set_weights([np.eye(CLASSES), np.zeros(CLASSES)])
     probabilities, _ = predict(expose_features(head), examples.inputs)
     few, labels = probabilities[:200], examples.labels[:200]
-    measured = measure_calibration(labels, few)["error"]
-    assert estimate_calibration_noise(few) == pytest.approx(measured, abs=0.03)
-    assert estimate_calibration_noise(few) > 2 * estimate_calibration_noise(probabilities)
+    measured = measure_calibration(*judge_answers(labels, few))["error"]
+    noise = estimate_calibration_noise(few.max(axis=1))
+    assert noise == pytest.approx(measured, abs=0.03)
+    assert noise > 2 * estimate_calibration_noise(probabilities.max(axis=1))
 
 
 def test_threshold_reaches_its_target_and_no_more(overconfident):
     head, examples = overconfident
     calibrate_model(head, examples)
     probabilities, _ = predict(expose_features(head), examples.inputs)
+    confidences, right = judge_answers(examples.labels, probabilities)
     for target in (0.6, 0.7, 0.8):
-        answered = probabilities.max(axis=1) >= choose_threshold(probabilities, target)
-        right = (probabilities.argmax(axis=1) == examples.labels.argmax(axis=1))[answered]
-        assert right.mean() == pytest.approx(target, abs=0.03)
+        answered = confidences >= choose_threshold(confidences, target)
+        assert right[answered].mean() == pytest.approx(target, abs=0.03)
 
 
 def test_without_a_confident_answer_there_is_none():
-    assert choose_threshold(np.full((5, 2), 0.5), 0.95) == 1
-    assert choose_threshold(np.array([[0.99, 0.01]]), 0.95) == pytest.approx(0.99)
+    assert choose_threshold(np.full(5, 0.5), 0.95) == 1
+    assert choose_threshold(np.array([0.99]), 0.95) == pytest.approx(0.99)
 
 
 def test_coverage_starts_with_the_most_confident():
-    probabilities = np.array([[0.6, 0.4], [0.9, 0.1], [0.7, 0.3], [0.2, 0.8]])
-    coverage, accuracy = trace_coverage(np.eye(2)[[1, 0, 1, 1]], probabilities)
+    right = np.array([False, True, False, True])
+    coverage, accuracy = trace_coverage(np.array([0.6, 0.9, 0.7, 0.8]), right)
     np.testing.assert_allclose(coverage, [0.25, 0.5, 0.75, 1])
     np.testing.assert_allclose(accuracy, [1, 1, 2 / 3, 1 / 2])

@@ -45,15 +45,18 @@ def test_accuracy_interval_agrees_with_an_exact_one(hits, count):
     assert exact.high - 0.02 <= high <= exact.high
 
 
-def test_balanced_interval_covers_as_often_as_it_says():
+@pytest.mark.parametrize(
+    ("recalls", "photos"), [((0.9, 0.8, 0.6), 40), ((0.98,) * 5, 20), ((0.9,) * 20, 20)]
+)
+def test_balanced_interval_covers_as_often_as_it_says(recalls, photos):
     generator = np.random.default_rng(0)
-    recalls = np.array([0.9, 0.8, 0.6])
-    labels = np.repeat([0, 1, 2], 40)
+    recalls, names = np.array(recalls), [f"class {number}" for number in range(len(recalls))]
+    labels, identity = np.repeat(range(len(recalls)), photos), np.eye(len(recalls))
     covered = 0
     for _ in range(200):
-        right = generator.random(120) < recalls[labels]
-        answers = np.where(right, labels, (labels + 1) % 3)
-        scores = score_predictions(one_hot(labels), one_hot(answers), NAMES)
+        right = generator.random(len(labels)) < recalls[labels]
+        answers = np.where(right, labels, (labels + 1) % len(recalls))
+        scores = score_predictions(identity[labels], identity[answers], names)
         low, high = scores["balanced_accuracy_interval"]
         covered += low <= recalls.mean() <= high
     assert 0.90 <= covered / 200 <= 0.99

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import itertools
 import json
-import re
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -13,12 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision101.command_line import UsageError, shown_path
-from vision101.runs import CONFIG_NAME, PREDICTIONS_NAME, RESULTS_NAME
+from vision101.runs import (
+    CONFIG_NAME,
+    PREDICTION_COLUMNS,
+    PREDICTIONS_NAME,
+    RESULTS_NAME,
+    list_runs,
+)
 
 import numpy as np
 from scipy.stats import binomtest
-
-PREDICTION_COLUMNS = ["path", "sha256", "part", "label", "predicted", "confidence"]
 
 # Differences that chance would make less often than this count as more than chance.
 SIGNIFICANCE_LEVEL = 0.05
@@ -36,7 +39,7 @@ NOT_OF_RECIPE = {
 }
 
 
-class Answer(NamedTuple):
+class Outcome(NamedTuple):
     """Whether a run was right about one photo; sorts equally for all runs on one split."""
 
     sha256: str
@@ -53,8 +56,7 @@ class Run(NamedTuple):
         title: What it is called.
         config, results: Content of its `config.json` and `results.json`.
         photos_hash: Equal for equal photos, whatever their split; without those of --add.
-        answers: For the unseen photos, sorted; None if they are not known.
-        problem: Why they are not known, or an empty text.
+        outcomes: For the unseen photos, sorted.
     """
 
     folder: Path
@@ -62,8 +64,7 @@ class Run(NamedTuple):
     config: dict
     results: dict
     photos_hash: str
-    answers: list[Answer] | None
-    problem: str
+    outcomes: list[Outcome]
 
     @property
     def score(self) -> float:
@@ -139,28 +140,20 @@ def load_runs(folders: list[Path], output_folder: Path) -> list[Run]:
         UsageError: A folder that was named is not one of a complete run, or there is no run.
     """
     if folders:
-        return [load_run(folder) for folder in dict.fromkeys(path.resolve() for path in folders)]
+        return [_load_run(folder) for folder in dict.fromkeys(path.resolve() for path in folders)]
     runs = []
-    for results in sorted(output_folder.glob(f"*/{RESULTS_NAME}")):
+    for folder in list_runs(output_folder):
         try:
-            runs.append(load_run(results.parent))
+            runs.append(_load_run(folder))
         except UsageError as error:
             # One damaged folder must not keep the others from being compared.
             print(f"Left out: {error}", file=sys.stderr)
     if not runs:
-        raise UsageError(
-            f"no complete run in {shown_path(output_folder)} yet; train one first with: "
-            "python train_cnn.py"
-        )
+        raise UsageError(f"no run in {shown_path(output_folder)} can be read; train one again")
     return runs
 
 
-def load_run(folder: Path) -> Run:
-    """Return the run in a folder, without its model.
-
-    Raises:
-        UsageError: It is no folder of a run, not a complete one, or damaged.
-    """
+def _load_run(folder: Path) -> Run:
     if not (folder / CONFIG_NAME).is_file():
         raise UsageError(f"{shown_path(folder)}: no folder of a run; name one below outputs/")
     if not (folder / RESULTS_NAME).is_file():
@@ -178,14 +171,13 @@ def load_run(folder: Path) -> Run:
             if not Path(row["path"]).is_absolute()
         )
         photos_hash = hashlib.sha256("".join(photos).encode(errors="surrogateescape")).hexdigest()
-        # Runs of the first version had no title; their folder's name says what they are.
-        title = results.get("title") or re.sub(r"^[\d-]*-(?=\D)", "", folder.name)
-        answers, problem = _read_answers(folder, results["unseen"]["count"])
-        run = Run(folder, title, config, results, photos_hash, answers, problem)
-        # What every run has; the rest may be missing.
-        _ = run.score + results["parameters"], config["split_hash"], config["seed"]
-        _ = results["seconds"]["training"], config["photos"], results["painted"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        outcomes = _read_outcomes(folder)
+        run = Run(folder, results["title"], config, results, photos_hash, outcomes)
+        # Without these, it could not be shown.
+        _ = run.score + results["parameters"] + results["seconds_per_photo"]
+        _ = results["seconds"]["training"], results["confidence"]["answered"], results["painted"]
+        _ = config["split_hash"], config["seed"], config["photos"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise UsageError(
             f"{shown_path(folder)}: cannot be read ({type(error).__name__}: {error}); leave it "
             "out, or train again"
@@ -199,24 +191,18 @@ def _read_split(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _read_answers(folder: Path, count: int) -> tuple[list[Answer] | None, str]:
+def _read_outcomes(folder: Path) -> list[Outcome]:
     path = folder / PREDICTIONS_NAME
-    if not path.is_file():
-        return None, f"no {PREDICTIONS_NAME}: an older version made the run"
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         headings, *rows = list(csv.reader(file)) or [[]]
     # By position, since a class may be called like one of these columns.
-    columns = len(PREDICTION_COLUMNS)
-    answers = sorted(
-        Answer(sha256, label, path, label == predicted)
-        for path, sha256, part, label, predicted, _ in (
-            row[:columns] for row in rows if len(row) >= columns
-        )
+    if tuple(headings[: len(PREDICTION_COLUMNS)]) != PREDICTION_COLUMNS:
+        raise ValueError(f"{PREDICTIONS_NAME} lacks columns")
+    return sorted(
+        Outcome(sha256, label, path, label == predicted)
+        for path, sha256, part, label, predicted, *_ in rows
         if part == "unseen"
     )
-    if headings[:columns] != PREDICTION_COLUMNS or len(answers) != count:
-        return None, f"a damaged {PREDICTIONS_NAME}"
-    return answers, ""
 
 
 def group_by_split(runs: Iterable[Run]) -> list[Split]:
@@ -309,17 +295,15 @@ def compare_pairs(splits: list[Split]) -> list[list[Pair]]:
     of all pairs: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure".
 
     Returns:
-        For each split its pairs, those of the best run first, without runs whose answers are not
-        known.
+        For each split its pairs, those of the best run first, without those whose files are not
+        about the same photos.
     """
     pairs = [
         [
-            _count_answers(*two)
-            for two in itertools.combinations(
-                [run for run in split.runs if run.answers is not None], 2
-            )
-            if [answer[:2] for answer in two[0].answers]
-            == [answer[:2] for answer in two[1].answers]
+            _count_outcomes(*two)
+            for two in itertools.combinations(split.runs, 2)
+            if [outcome[:2] for outcome in two[0].outcomes]
+            == [outcome[:2] for outcome in two[1].outcomes]
         ]
         for split in splits
     ]
@@ -327,9 +311,9 @@ def compare_pairs(splits: list[Split]) -> list[list[Pair]]:
     return [[pair._replace(p_value=next(corrected)) for pair in group] for group in pairs]
 
 
-def _count_answers(first: Run, second: Run) -> Pair:
+def _count_outcomes(first: Run, second: Run) -> Pair:
     counts = Counter(
-        (one.right, other.right) for one, other in zip(first.answers, second.answers, strict=True)
+        (one.right, other.right) for one, other in zip(first.outcomes, second.outcomes, strict=True)
     )
     first_only, second_only = counts[True, False], counts[False, True]
     if second_only > first_only:

@@ -1,10 +1,10 @@
 """The comparison of runs as a person reads it: tables, sentences, a picture and a page."""
 
 import itertools
+import math
 import shutil
 import statistics
 import textwrap
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,6 @@ PICTURE_NAME = "comparison.png"
 SCORE_COLUMNS = (
     "run",
     "balanced accuracy, unseen",
-    "accuracy, unseen",
     "balanced accuracy, validation",
 )
 # Calibration error, the share of photos that are answered rather than left to a person, and how
@@ -47,7 +46,7 @@ TERMS = (
     "Answered are the unseen photos that the run is sure enough of; the others it leaves to a "
     "person.",
     "Training includes the features of a pretrained network. They are computed once, so that "
-    "later runs take less. Prediction is the time that one photo takes.",
+    "later runs take less. Prediction is the time of a photo, one of many at once.",
 )
 
 # Pairs that the terminal shows of each split or recipe. The page and table.md have all.
@@ -156,22 +155,21 @@ def _describe_scores(run: Run) -> list[str]:
     return [
         run.title,
         _format_score(unseen, "balanced_accuracy"),
-        _format_score(unseen, "accuracy"),
         _format_share(validation["balanced_accuracy"]),
     ]
 
 
 def _describe_costs(run: Run) -> list[str]:
-    confidence = run.results.get("confidence", {})
+    confidence = run.results["confidence"]
     return [
         run.title,
         *(
-            _format_share(confidence.get(name))
+            _format_share(confidence[name])
             for name in ("calibration_error", "answered", "answered_accuracy")
         ),
         f"{run.results['parameters']:,}",
         format_seconds(sum_training_seconds(run)),
-        format_seconds(run.results.get("seconds_per_photo")),
+        format_seconds(run.results["seconds_per_photo"]),
     ]
 
 
@@ -184,10 +182,8 @@ def _format_score(scores: dict, name: str) -> str:
     return f"{_format_share(scores[name])} ({100 * low:.1f} - {100 * high:.1f})"
 
 
-def format_seconds(seconds: float | None) -> str:
-    """Return a duration in the unit that a person would use, or "-" if it is not known."""
-    if seconds is None:
-        return "-"
+def format_seconds(seconds: float) -> str:
+    """Return a duration in the unit that a person would use."""
     if seconds < 1:
         return f"{1000 * seconds:.2g} ms" if seconds < 0.1 else f"{1000 * seconds:.0f} ms"
     if seconds < 100:
@@ -206,24 +202,12 @@ def _note_tests(split: Split, pairs: int, total: int) -> list[str]:
             f"photos; {number} compared"
             + (", and p corrected for that (Holm)." if total > 1 else ".")
         )
-    reasons = defaultdict(list)
-    for run in split.runs:
-        if run.problem:
-            reasons[run.problem].append(run.title)
-    for reason, titles in reasons.items():
-        which = f"Pairs with {_enumerate(titles)}" if len(titles) < len(split.runs) else "The pairs"
-        notes.append(f"{which} could not be tested ({reason}).")
-    known = sum(run.answers is not None for run in split.runs)
-    if missing := known * (known - 1) // 2 - pairs:
+    if missing := math.comb(len(split.runs), 2) - pairs:
         notes.append(
             f"{_count(missing, 'pair')} could not be tested: their {PREDICTIONS_NAME} are not "
             "about the same photos."
         )
     return notes
-
-
-def _enumerate(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _count(number: int, noun: str) -> str:

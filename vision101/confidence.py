@@ -67,19 +67,28 @@ def undo_calibration(probabilities: np.ndarray, temperature: float) -> np.ndarra
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def measure_calibration(labels: np.ndarray, probabilities: np.ndarray) -> dict:
-    """Measure how far confidence is from the share of right answers (Guo et al. 2017, section 2).
+def judge_answers(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how confident each answer is, float (photos,), 0-1, and whether it is right.
 
     Args:
         labels: One-hot array of shape (photos, classes).
         probabilities: float array of shape (photos, classes), 0-1.
+    """
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels.argmax(axis=1)
+
+
+def measure_calibration(confidences: np.ndarray, right: np.ndarray) -> dict:
+    """Measure how far confidence is from the share of right answers (Guo et al. 2017, section 2).
+
+    Args:
+        confidences: float array of shape (photos,), 0-1.
+        right: bool array of shape (photos,): whether the answers are right.
 
     Returns:
         Ready for JSON: `error`, the expected calibration error, 0-1 (None without photos), and
         `bins`, those with photos in them, each with its `count`, mean `confidence` and
         `accuracy`.
     """
-    confidences, right = _judge_answers(labels, probabilities)
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
     positions = np.digitize(confidences, edges, right=True)
     bins = [
@@ -94,47 +103,45 @@ def measure_calibration(labels: np.ndarray, probabilities: np.ndarray) -> dict:
     return {"error": sum(gaps) / len(right) if bins else None, "bins": bins}
 
 
-def estimate_calibration_noise(probabilities: np.ndarray) -> float:
+def estimate_calibration_noise(confidences: np.ndarray) -> float:
     """Return the calibration error, 0-1, that a perfectly calibrated model would show: with few
     photos in a bin, chance alone moves the share of right answers away from the confidence.
 
     Args:
-        probabilities: float array of shape (photos, classes), 0-1, at least one photo.
+        confidences: float array of shape (photos,), 0-1, at least one.
     """
     generator = np.random.default_rng(0)
-    confidences = probabilities.max(axis=1)
-    # Only whether an answer is right matters, so two classes do: the answer, and the others.
-    answers = np.stack([confidences, np.zeros_like(confidences)], axis=1)
-    errors = []
-    for _ in range(NOISE_DRAWS):
-        right = generator.random(len(confidences)) < confidences
-        errors.append(measure_calibration(np.stack([right, ~right], axis=1), answers)["error"])
-    return float(np.mean(errors))
+    draws = generator.random((NOISE_DRAWS, len(confidences))) < confidences
+    return float(np.mean([measure_calibration(confidences, right)["error"] for right in draws]))
 
 
-def choose_threshold(probabilities: np.ndarray, target_accuracy: float) -> float:
+def choose_threshold(confidences: np.ndarray, target_accuracy: float) -> float:
     """Return the confidence from which answers are given; below it, a person should be asked.
 
-    It is the smallest with which the mean confidence of the given answers reaches the target.
-    On photos that the model was calibrated on, mean confidence is accuracy, but smoother: all
-    photos decide, and not the few wrong ones that happen to lie near the threshold.
+    It is the smallest with which the mean confidence of the given answers reaches the target. On
+    photos that the model was calibrated on, mean confidence is close to accuracy, but smoother:
+    all photos decide, and not the few wrong ones that happen to lie near the threshold.
 
     Args:
-        probabilities: float array of shape (photos, classes), 0-1: calibrated, of the photos
-            that they were calibrated on.
+        confidences: float array of shape (photos,), 0-1: calibrated, of photos that the model was
+            calibrated on.
         target_accuracy: Share of the given answers that should be right, 0-1.
 
     Returns:
         0-1; 1 if no answer is confident enough.
     """
-    confidences = np.sort(probabilities.max(axis=1))[::-1]
+    confidences = np.sort(confidences)[::-1]
     means = np.cumsum(confidences) / np.arange(1, len(confidences) + 1)
     enough = np.flatnonzero(means >= target_accuracy)
     return float(confidences[enough[-1]]) if len(enough) else 1.0
 
 
-def trace_coverage(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def trace_coverage(confidences: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the accuracy of the most confident answers, the more of them are given.
+
+    Args:
+        confidences: float array of shape (photos,), 0-1.
+        right: bool array of shape (photos,): whether the answers are right.
 
     Returns:
         Coverage, the share of photos with an answer, and accuracy, the share of right ones among
@@ -142,10 +149,5 @@ def trace_coverage(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.nd
         of Noise-free Selective Classification", call it the risk-coverage curve, with the risk
         being 1 - accuracy).
     """
-    confidences, right = _judge_answers(labels, probabilities)
     given = np.arange(1, len(right) + 1)
     return given / max(len(right), 1), np.cumsum(right[np.argsort(-confidences)]) / given
-
-
-def _judge_answers(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels.argmax(axis=1)

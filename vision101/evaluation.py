@@ -66,10 +66,11 @@ def score_predictions(
 
     The intervals are Bayesian with Jeffreys' prior: of accuracy, precision and recall as in Brown,
     Cai & DasGupta 2001, "Interval Estimation for a Binomial Proportion", section 4.3, and where
-    none or all are right, up to 0 or 1; of balanced accuracy as in Brodersen et al. 2010, "The
-    Balanced Accuracy and Its Posterior Distribution", generalised from two classes, and at least
-    up to the score; of F1 by the share J of hits among all photos that are of the class or taken
-    for it, since F1 = 2 J / (1 + J). They stay honest with few photos and with a perfect score.
+    none or all are right, up to 0 or 1; of balanced accuracy by draws from the posterior, as in
+    Brodersen et al. 2010, "The Balanced Accuracy and Its Posterior Distribution", with the prior's
+    one photo shared out among the classes, and at least up to the score; of F1 by the share J of
+    hits among all photos that are of the class or taken for it, since F1 = 2 J / (1 + J). They
+    stay honest with few photos and with a perfect score.
 
     Args:
         labels: One-hot array of shape (photos, classes).
@@ -156,7 +157,9 @@ def _draw_balanced_accuracy(confusion: np.ndarray, seed: int = 0) -> np.ndarray:
     hits, counts = confusion.diagonal(), confusion.sum(axis=1)
     hits, counts = hits[counts > 0], counts[counts > 0]
     generator = np.random.default_rng(seed)
-    draws = generator.beta(hits + 0.5, counts - hits + 0.5, (POSTERIOR_DRAWS, len(hits)))
+    # A prior of one photo for each of many classes would add up, and draw all scores to one half.
+    prior = 0.5 / len(hits)
+    draws = generator.beta(hits + prior, counts - hits + prior, (POSTERIOR_DRAWS, len(hits)))
     return draws.mean(axis=1)
 
 

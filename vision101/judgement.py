@@ -5,6 +5,7 @@ from typing import NamedTuple
 from vision101.confidence import (
     choose_threshold,
     estimate_calibration_noise,
+    judge_answers,
     measure_calibration,
     undo_calibration,
 )
@@ -31,12 +32,14 @@ class Judgement(NamedTuple):
         scores: For each of `JUDGED_PARTS` what `score_predictions` returned.
         gap: What `measure_gap` returned.
         confidence: Ready for JSON: `temperature`; `target_accuracy`, and the `threshold` chosen
-            for it; of unseen photos the share `answered` with it, the `answered_accuracy` (None
-            if none is), the `calibration_error`, that of before, `uncalibrated_error`, and the
-            `calibration_noise` that it would show if it were perfect.
+            for it; of unseen photos the share `answered`, rather than left to a person, the
+            `answered_accuracy` (None if none is), the `calibration_error`, that of before,
+            `uncalibrated_error`, and the `calibration_noise` that it would show if it were perfect.
         novelty: Ready for JSON: of unseen photos the share `false_alarms` that is taken for none
             of the classes.
         probabilities: For each of `JUDGED_PARTS`, float32 (photos, classes), 0-1.
+        sure: For each of `JUDGED_PARTS`, bool (photos,): whether it answers, being confident
+            enough, and the photo not too far from all that it knows.
         detector: Tells photos that are like none of the classes.
     """
 
@@ -46,6 +49,7 @@ class Judgement(NamedTuple):
     confidence: dict
     novelty: dict
     probabilities: dict[str, np.ndarray]
+    sure: dict[str, np.ndarray]
     detector: NoveltyDetector
 
 
@@ -74,36 +78,41 @@ def judge_model(
         probabilities[part], features[part] = predict(model, inputs, f"Judging {part}")
         scores[part] = score_predictions(labels, probabilities[part], class_names)
 
-    labels, answers = examples["unseen"].labels, probabilities["unseen"]
-    threshold = choose_threshold(probabilities["validation"], target_accuracy)
-    answered = answers.max(axis=1) >= threshold
-    right = answers.argmax(axis=1) == labels.argmax(axis=1)
-    uncalibrated = undo_calibration(answers, temperature)
+    # What is far from all that it knows gets no answer, so it has no say in the threshold either.
+    detector = _fit_detector(model, examples["train"], features["validation"])
+    known = {
+        part: detector.measure_distances(features[part]) <= detector.threshold
+        for part in JUDGED_PARTS
+    }
+    confidences = {part: probabilities[part].max(axis=1) for part in JUDGED_PARTS}
+    threshold = choose_threshold(confidences["validation"][known["validation"]], target_accuracy)
+    sure = {part: known[part] & (confidences[part] >= threshold) for part in JUDGED_PARTS}
+
+    labels, answered = examples["unseen"].labels, sure["unseen"]
+    after = judge_answers(labels, probabilities["unseen"])
+    before = judge_answers(labels, undo_calibration(probabilities["unseen"], temperature))
+    _, right = after
     confidence = {
         "temperature": temperature,
-        "calibration_error": measure_calibration(labels, answers)["error"],
-        "calibration_noise": estimate_calibration_noise(answers),
-        "uncalibrated_error": measure_calibration(labels, uncalibrated)["error"],
+        "calibration_error": measure_calibration(*after)["error"],
+        "calibration_noise": estimate_calibration_noise(confidences["unseen"]),
+        "uncalibrated_error": measure_calibration(*before)["error"],
         "target_accuracy": target_accuracy,
         "threshold": threshold,
         "answered": float(answered.mean()),
         "answered_accuracy": float(right[answered].mean()) if answered.any() else None,
     }
-
-    detector = _fit_detector(model, examples["train"], features["validation"])
-    distances = detector.measure_distances(features["unseen"])
-    novelty = {"false_alarms": float((distances > detector.threshold).mean())}
+    novelty = {"false_alarms": float((~known["unseen"]).mean())}
     gap = measure_gap(scores["validation"], scores["unseen"])
-    return Judgement(class_names, scores, gap, confidence, novelty, probabilities, detector)
+    return Judgement(class_names, scores, gap, confidence, novelty, probabilities, sure, detector)
 
 
 def _fit_detector(
     model: keras.Model, train: Examples, validation_features: np.ndarray
 ) -> NoveltyDetector:
+    # At even distances, so of every class: training photos are sorted by class.
     count = len(train.labels)
-    chosen = np.arange(count)
-    if count > PHOTO_LIMIT:
-        chosen = np.sort(np.random.default_rng(0).choice(count, PHOTO_LIMIT, replace=False))
+    chosen = np.linspace(0, count - 1, min(count, PHOTO_LIMIT)).round().astype(int)
     several_views = train.inputs.ndim == len(model.inputs[0].shape) + 1
     inputs = train.inputs[chosen, 0] if several_views else train.inputs[chosen]
     _, features = predict(model, inputs, "Learning what is usual")
@@ -134,9 +143,9 @@ def describe_judgement(judgement: Judgement) -> list[str]:
         f"by {100 * confidence['calibration_error']:.1f} % after temperature scaling "
         f"({confidence['temperature']:.2f}); with so few photos, a perfect one would seem off by "
         f"{100 * confidence['calibration_noise']:.1f} %.",
-        f"Sure from {100 * confidence['threshold']:.0f} % on: it answers for "
-        f"{100 * confidence['answered']:.1f} % of unseen photos, and {answered} "
-        f"(target: {100 * confidence['target_accuracy']:g} %).",
         f"Taken for none of the classes: {100 * judgement.novelty['false_alarms']:.1f} % of unseen "
         "photos, wrongly.",
+        f"Of the others, sure from {100 * confidence['threshold']:.0f} % on: it answers for "
+        f"{100 * confidence['answered']:.1f} % of unseen photos, and {answered} "
+        f"(target: {100 * confidence['target_accuracy']:g} %).",
     ]

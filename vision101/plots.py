@@ -1,5 +1,6 @@
 """Pictures of a training run: curves, confusion matrix, and photos with their answers."""
 
+import math
 import textwrap
 from pathlib import Path
 
@@ -9,7 +10,12 @@ matplotlib.use("Agg")  # Pictures go to files; a machine may have no screen.
 
 from vision101.answers import Answer
 from vision101.command_line import UsageError
-from vision101.confidence import measure_calibration, trace_coverage, undo_calibration
+from vision101.confidence import (
+    judge_answers,
+    measure_calibration,
+    trace_coverage,
+    undo_calibration,
+)
 from vision101.datasets import Examples
 from vision101.evaluation import print_scores
 from vision101.explanation import explain_answers, overlay_heat
@@ -30,6 +36,9 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
 
 GRID_ROWS, GRID_COLUMNS = 4, 5
+
+# The confusion matrix has a number in each cell, and a name for each row, up to so many classes.
+NUMBERED_CLASSES = 30
 
 
 def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -> None:
@@ -58,7 +67,7 @@ def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -
         axes.grid(alpha=0.3)
         axes.legend()
     accuracy_axes.set(title="Accuracy", ylabel="accuracy (%)", ylim=(0, 102))
-    loss_axes.set(title="Loss", ylabel="cross-entropy (nats)")
+    loss_axes.set(title="Loss", ylabel="loss (nats)")
     # A first epoch may be far off; the rest should still be seen.
     highest = np.quantile(history["loss"] + history["val_loss"], 0.97)
     loss_axes.set_ylim(0, 1.1 * highest)
@@ -88,7 +97,7 @@ def plot_confidence(
         ("before", before, ORANGE, "s"),
         ("after", probabilities, BLUE, "o"),
     ):
-        calibration = measure_calibration(labels, values)
+        calibration = measure_calibration(*judge_answers(labels, values))
         bins = calibration["bins"]
         reliability_axes.plot(
             [100 * entry["confidence"] for entry in bins],
@@ -114,7 +123,7 @@ def plot_confidence(
         xlim=(0, 104),
         ylim=(0, 104),
     )
-    coverage, accuracy = trace_coverage(labels, probabilities)
+    coverage, accuracy = trace_coverage(*judge_answers(labels, probabilities))
     lowest = 100 * accuracy[len(accuracy) // 20 :].min()
     coverage_axes.plot(100 * coverage, 100 * accuracy, color=BLUE, linewidth=2, label="unseen")
     target = 100 * confidence["target_accuracy"]
@@ -126,7 +135,7 @@ def plot_confidence(
             "o",
             color=VERMILION,
             markersize=11,
-            label=f"sure: confidence of {100 * confidence['threshold']:.0f} % or more",
+            label=f"sure: {100 * confidence['threshold']:.0f} % or more, and nothing novel",
         )
     coverage_axes.set(
         title="If it may say “not sure”",
@@ -232,10 +241,22 @@ def plot_confusion(
         class_names: Names of rows and columns.
         title: Title of the picture.
     """
-    side = max(6.0, 0.8 * len(class_names) + 2)
+    many = len(class_names) > NUMBERED_CLASSES  # more cells than a person reads, or draws soon
+    side = max(6.0, 0.8 * min(len(class_names), NUMBERED_CLASSES) + 2)
     figure, axes = plt.subplots(figsize=(side + 0.5, side), layout="constrained")
     display = ConfusionMatrixDisplay(np.array(confusion), display_labels=class_names)
-    display.plot(ax=axes, cmap="Blues", colorbar=False, xticks_rotation=30, values_format="d")
+    display.plot(
+        ax=axes,
+        cmap="Blues",
+        colorbar=many,
+        include_values=not many,
+        xticks_rotation=90 if many else 30,
+        values_format="d",
+    )
+    if many:
+        step = math.ceil(len(class_names) / NUMBERED_CLASSES)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(range(0, len(class_names), step), class_names[::step])
     axes.set(
         title=f"{title}: unseen photos by answer", xlabel="predicted class", ylabel="true class"
     )

@@ -26,13 +26,15 @@ from vision101.split import hash_split, write_split
 from vision101.training import find_best_epoch
 
 import keras
-import numpy as np
 
 CONFIG_NAME = "config.json"
 MODEL_NAME = "best.keras"
 DETECTOR_NAME = "novelty.npz"
 PREDICTIONS_NAME = "predictions.csv"
 RESULTS_NAME = "results.json"
+
+# Those of predictions.csv that come before the probability of each class.
+PREDICTION_COLUMNS = ("path", "sha256", "part", "label", "predicted", "confidence", "sure")
 
 RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
@@ -167,27 +169,26 @@ def finish_run(
         source: Where the photos came from.
     """
     save_detector(run_folder / DETECTOR_NAME, judgement.detector)
-    _write_predictions(run_folder / PREDICTIONS_NAME, judgement.probabilities, split, source)
+    _write_predictions(run_folder / PREDICTIONS_NAME, judgement, split, source)
     _write_json(run_folder / RESULTS_NAME, results)
     print(f"Pictures, model and scores are in {shown_path(run_folder)}")
 
 
 def _write_predictions(
     path: Path,
-    probabilities: dict[str, np.ndarray],
+    judgement: Judgement,
     split: dict[str, list[Photo]],
     source: PhotoSource,
 ) -> None:
-    class_names = list_classes(split["train"])
     rows = []
-    for part, part_probabilities in probabilities.items():
-        for photo, row in zip(split[part], part_probabilities, strict=True):
+    for part, probabilities in judgement.probabilities.items():
+        for photo, row, sure in zip(split[part], probabilities, judgement.sure[part], strict=True):
             place = photo.path.relative_to(source.folder).as_posix()
-            answer = class_names[row.argmax()]
-            numbers = [f"{probability:.6f}" for probability in (row.max(), *row)]
-            rows.append((place, photo.sha256, part, photo.class_name, answer, *numbers))
-    columns = ("path", "sha256", "part", "label", "predicted", "confidence")
-    write_table(path, (*columns, *class_names), rows)
+            answer = judgement.class_names[row.argmax()]
+            confidence, *numbers = [f"{probability:.6f}" for probability in (row.max(), *row)]
+            told = (photo.sha256, part, photo.class_name, answer, confidence)
+            rows.append((place, *told, "yes" if sure else "no", *numbers))
+    write_table(path, (*PREDICTION_COLUMNS, *judgement.class_names), rows)
 
 
 def find_run(run: Path | None, output_folder: Path) -> Path:
@@ -205,13 +206,22 @@ def find_run(run: Path | None, output_folder: Path) -> Path:
             )
             raise UsageError(f"--run {run}: {problem}; give a complete one below outputs/")
         return run
-    runs = [results.parent for results in output_folder.glob(f"*/{RESULTS_NAME}")]
-    if not runs:
+    return list_runs(output_folder)[-1]
+
+
+def list_runs(output_folder: Path) -> list[Path]:
+    """Return the folders of all complete runs below `output_folder`, the newest last.
+
+    Raises:
+        UsageError: There are none.
+    """
+    results = list(output_folder.glob(f"*/{RESULTS_NAME}"))
+    if not results:
         raise UsageError(
             f"no complete run in {shown_path(output_folder)} yet; train one first with: "
             "python train_cnn.py"
         )
-    return max(runs, key=lambda folder: (folder / RESULTS_NAME).stat().st_mtime_ns)
+    return [path.parent for path in sorted(results, key=lambda path: path.stat().st_mtime_ns)]
 
 
 class FinishedRun(NamedTuple):
@@ -232,19 +242,23 @@ def find_run_on_split(
     output_folder: Path, kind: str, split: dict[str, list[Photo]]
 ) -> FinishedRun | None:
     """Return the newest complete run of a kind (`cnn` or `transfer`) on the same split, if any."""
-    found = sorted(
-        output_folder.glob(f"*/{RESULTS_NAME}"), key=lambda path: path.stat().st_mtime_ns
-    )
-    for path in reversed(found):
+    try:
+        folders = list_runs(output_folder)
+    except UsageError:
+        return None
+    for folder in reversed(folders):
         # Folders that are none of ours, or damaged, must not stop a run that has just trained.
-        with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
-            config = json.loads((path.parent / CONFIG_NAME).read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
             if (config["kind"], config["split_hash"]) != (kind, hash_split(split)):
                 continue
-            results = json.loads(path.read_text(encoding="utf-8"))
-            with (path.parent / "log.csv").open(newline="", encoding="utf-8") as file:
+            results = json.loads((folder / RESULTS_NAME).read_text(encoding="utf-8"))
+            with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
-            history = {key: [float(row[key]) for row in rows] for key in rows[0]}
+            history = {
+                key: [float(row[key]) for row in rows]
+                for key in ("accuracy", "loss", "val_accuracy", "val_loss")
+            }
             scores = {part: results[part] for part in JUDGED_PARTS}
             return FinishedRun(results["title"], history, scores)
     return None
@@ -285,7 +299,8 @@ def load_run(run_folder: Path) -> LoadedRun:
             results["confidence"]["threshold"],
             load_detector(run_folder / DETECTOR_NAME),
         )
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    # An empty file, as after a power failure, is an EOFError.
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"{shown_path(run_folder)}: cannot be loaded ({error}); choose another with --run, or "
             "train again"
