@@ -20,7 +20,13 @@ from vision101.audit import (
     write_file_problems,
 )
 from vision101.backbones import Backbone, build_backbone, cut_classifier
-from vision101.command_line import ArgumentParser, UsageError, add_explore_arguments, run_script
+from vision101.command_line import (
+    ArgumentParser,
+    UsageError,
+    add_explore_arguments,
+    run_script,
+    shown_name,
+)
 from vision101.exploration import (
     plot_findings,
     plot_measurements,
@@ -52,7 +58,7 @@ def main() -> None:
     source = find_photos(arguments.data)
     files = index_files(source)
     photos = exclude_photos(keep_readable(files, source), source, arguments.exclude)
-    title = "Painted sample photos" if source.painted else source.folder.name
+    title = "Painted sample photos" if source.painted else shown_name(source.folder)
     network, note = find_network(arguments)
     folder = create_folder(arguments.output_dir, "explore", arguments.name)
 

@@ -44,6 +44,8 @@ def main() -> int:
         # It may be a photo, or a list with a person's work in it.
         if path and path.exists():
             raise UsageError(f"{flag} {path}: is there already; give another name, or remove it")
+    if arguments.review and "-" in arguments.photos:
+        raise UsageError("--review: standard input has no path to list; name files or folders")
     files = list(find_files(arguments.photos))
     if arguments.explain and len(files) != 1:
         raise UsageError(f"--explain: shows one photo, not {len(files)}; name just one")
@@ -121,7 +123,7 @@ def print_json(answer: Answer, top: int, painted: bool) -> None:
         ],
         "trained_on_painted_sample": painted,
     }
-    print(json.dumps(line, ensure_ascii=False))
+    print(json.dumps(line))  # in ASCII, which a terminal of any kind passes on unchanged
 
 
 def parse_arguments() -> argparse.Namespace:

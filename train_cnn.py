@@ -27,7 +27,11 @@ from vision101.run_report import write_run_report
 from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
 from vision101.sources import find_photos
 from vision101.split import split_photos
-from vision101.training import build_learning_rate_schedule, choose_precision
+from vision101.training import (
+    build_learning_rate_schedule,
+    check_convergence,
+    choose_precision,
+)
 
 import keras
 
@@ -111,8 +115,10 @@ def main() -> None:
         callbacks=[
             keras.callbacks.ModelCheckpoint(checkpoint, "val_accuracy", save_best_only=True),
             keras.callbacks.CSVLogger(run_folder / "log.csv"),
+            keras.callbacks.TerminateOnNaN(),
         ],
     ).history
+    check_convergence(history)
     stopwatch.end_stage("training")
 
     # Set its confidence right, and save it in float32, which every machine is good at.

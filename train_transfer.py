@@ -26,7 +26,11 @@ from vision101.run_report import write_run_report
 from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
 from vision101.sources import find_photos
 from vision101.split import split_photos
-from vision101.training import build_learning_rate_schedule, choose_precision
+from vision101.training import (
+    build_learning_rate_schedule,
+    check_convergence,
+    choose_precision,
+)
 
 import keras
 
@@ -154,8 +158,10 @@ def fit(model, train_dataset, validation_dataset, epochs, learning_rate, run_fol
                 checkpoint, "val_accuracy", save_best_only=True, initial_value_threshold=best
             ),
             keras.callbacks.CSVLogger(run_folder / "log.csv", append=True),
+            keras.callbacks.TerminateOnNaN(),
         ],
     ).history
+    check_convergence(history)
     model.set_weights(keras.saving.load_model(checkpoint, compile=False).get_weights())
     checkpoint.unlink()
     return {key: earlier.get(key, []) + values for key, values in history.items()}

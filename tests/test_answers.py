@@ -114,6 +114,11 @@ def test_nothing_is_overwritten(flag, ask, painted_folder, tmp_path):
     assert (tmp_path / "one.jpg").read_bytes() == before
 
 
+def test_standard_input_cannot_be_listed_for_review(ask, tmp_path):
+    with pytest.raises(predict.UsageError, match="standard input"):
+        ask("--review", tmp_path / "review.csv", "-")
+
+
 def test_review_lists_the_least_certain_first(tmp_path):
     sure = Answer("a.jpg", [("rose", 0.99), ("daisy", 0.01)], True, False)
     unsure = Answer("b.jpg", [("daisy", 0.6), ("rose", 0.4)], False, False)

@@ -9,7 +9,7 @@ import explore
 from vision101.advice import advise
 from vision101.audit import describe_duplicates
 from vision101.backbones import cut_classifier
-from vision101.command_line import UsageError
+from vision101.command_line import ArgumentParser, UsageError, add_photo_arguments
 from vision101.features import compute_features
 from vision101.labels import check_labels
 from vision101.models import (
@@ -317,6 +317,19 @@ def test_exclude_knows_photos_by_content_under_other_names(source, tmp_path):
     (tmp_path / "list.csv").write_text(f"path,sha256\nelsewhere/x.jpg,{photos[4].sha256}\n")
     kept = exclude_photos(photos, source, [tmp_path / "list.csv"])
     assert kept == [photo for photo in photos if photo is not photos[4]]
+
+
+def test_several_lists_are_all_heeded(source, tmp_path, capsys):
+    photos = index_photos(source, tmp_path / "data")
+    lists = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for file, name in zip(lists, ("daisy/daisy-0001.jpg", "roses/roses-0002.jpg"), strict=True):
+        file.write_text(f"path\n{name}\n")
+    arguments = ["--exclude", str(lists[0]), "--exclude", str(lists[1])]
+    parser = ArgumentParser("")
+    add_photo_arguments(parser)
+    kept = exclude_photos(photos, source, parser.parse_args(arguments).exclude)
+    assert len(kept) == len(photos) - 2
+    assert "a.csv, " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
 """The networks and what training them needs."""
 
 from vision101 import training
+from vision101.command_line import UsageError
 from vision101.models import average_with_mirror, build_base_cnn, build_tuned_cnn, rebuild_model
-from vision101.training import build_learning_rate_schedule, choose_precision
+from vision101.training import (
+    build_learning_rate_schedule,
+    check_convergence,
+    choose_precision,
+)
 
 import keras
 import numpy as np
@@ -74,6 +79,13 @@ def test_learning_rate_rises_to_its_peak_and_falls_to_zero():
 def test_shortest_trainings_start_with_a_step(steps):
     schedule = build_learning_rate_schedule(0.1, steps)
     assert float(schedule(0)) == pytest.approx(0.1)
+
+
+def test_training_that_diverged_is_a_usage_error():
+    history = {"loss": [1.0, 0.9, np.nan], "val_loss": [1.0, 1.0, 1.0]}
+    with pytest.raises(UsageError, match="epoch 3.*--learning-rate"):
+        check_convergence(history)
+    check_convergence({name: values[:2] for name, values in history.items()})
 
 
 def test_precision_follows_the_machine(monkeypatch):

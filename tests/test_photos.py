@@ -105,6 +105,12 @@ def test_transparency_is_white(colours):
     assert read_photo(saved(colours, format="PNG")).getpixel((5, 5)) == (255, 255, 255)
 
 
+@pytest.mark.filterwarnings("error")
+def test_transparency_of_a_palette_leaves_no_trace(colours):
+    image = read_photo(saved(colours.quantize(), format="PNG", transparency=bytes([0, 128, 255])))
+    assert image.resize((8, 8)).convert("L").size == (8, 8)
+
+
 def test_pixels_are_the_centred_square(colours):
     pixels = read_pixels(saved(colours, format="PNG"), 16)
     assert (pixels.shape, pixels.dtype) == ((16, 16, 3), np.uint8)
@@ -209,6 +215,13 @@ def test_empty_class_and_single_class_are_usage_errors(photo_folder, tmp_path, c
     assert "lily.heic: not a JPEG" in capsys.readouterr().out
     with pytest.raises(UsageError, match="at least two sub-folders"):
         index_photos(PhotoSource(photo_folder / "roses", painted=False), tmp_path / "data")
+
+
+def test_links_back_to_a_folder_above_list_nothing_twice(photo_folder, tmp_path):
+    before = index_photos(PhotoSource(photo_folder, False), tmp_path)
+    (photo_folder / "roses" / "loop").symlink_to(photo_folder / "roses")
+    (photo_folder / "roses" / "all").symlink_to(photo_folder)
+    assert index_photos(PhotoSource(photo_folder, False), tmp_path) == before
 
 
 def test_folders_of_parts_are_not_taken_for_classes(photo_folder, tmp_path):

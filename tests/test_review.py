@@ -1,6 +1,7 @@
 """What a person decided is used: photos that they labelled are trained on, and only that."""
 
 import shutil
+from dataclasses import replace
 
 from vision101.command_line import UsageError
 from vision101.photos import index_photos, read_photo
@@ -77,6 +78,22 @@ def test_a_photo_cannot_be_of_two_classes(add, split, tmp_path):
     shutil.copy(tmp_path / "new.png", tmp_path / "copy.png")
     with pytest.raises(UsageError, match="line 3: copy.png is 'daisy' here and 'roses' above"):
         add("new.png,roses,", "copy.png,daisy,")
+
+
+def test_one_name_in_another_encoding_spoils_no_other(split, tmp_path):
+    renamed = {
+        part: [
+            replace(photo, class_name=photo.class_name.replace("roses", "Löwenzahn "))
+            for photo in photos
+        ]
+        for part, photos in split.items()
+    }
+    make_new_photo(split, tmp_path / "new.png")
+    list_file = tmp_path / "review.csv"
+    line = f"{tmp_path / 'new.png'},Löwenzahn,x\n".encode()
+    list_file.write_bytes(b"path,label,answer\ngl\xfc.jpg,,x\n" + line)
+    (new,) = set(add_photos(renamed, list_file)["train"]) - set(renamed["train"])
+    assert new.class_name == "Löwenzahn "  # as the folder has it, blank and all
 
 
 def test_other_tables_are_refused(split, tmp_path):

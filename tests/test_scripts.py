@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
 
@@ -85,6 +86,9 @@ def test_config_tells_how_to_repeat_the_run(finished_run):
     assert config["image_size"] == 32
     assert config["class_names"] == ["daisy", "dandelion", "roses"]
     assert config["versions"]["keras"] == keras.__version__
+    # What the recipe decides is there too; where a flag does, the flag.
+    assert (config["build_model"], config["crop"]) == ("build_base_cnn", 1.0)
+    assert config["epochs"] == 2
     assert len(config["split_hash"]) == 64
 
 
@@ -180,6 +184,18 @@ def test_prediction_sees_exactly_what_validation_saw(finished_run, run_script, p
     pixels = np.stack([read_pixels(path, 32) for path in paths])
     expected = model.predict(pixels.astype("float32"), verbose=0).max(axis=1)
     np.testing.assert_allclose([a["probability"] for a in answers], expected, atol=1e-5)
+
+
+def test_other_keras_and_terminal_settings_change_nothing(
+    finished_run, run_script, painted_folder, tmp_path
+):
+    photo = shutil.copy(painted_folder / "roses" / "roses-0001.jpg", tmp_path / "Löwe 🌻.jpg")
+    settings = {"KERAS_BACKEND": "jax", "PYTHONIOENCODING": "cp1252"}
+    outcome = run_script(
+        "predict.py", "--run", finished_run[0], "--json", photo, env={**os.environ, **settings}
+    )
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["photo"] == str(photo)
 
 
 def test_prediction_of_a_folder_and_of_standard_input(finished_run, run_script, painted_folder):
@@ -304,6 +320,11 @@ def test_full_disk_and_unusable_folder_are_one_line(run_script, photo_folder, tm
     assert not list(tmp_path.rglob("results.json"))
     assert not list(tmp_path.rglob("best.keras"))
     assert not list(tmp_path.rglob(".partial*"))
+
+
+def test_braces_in_the_output_folder_are_a_usage_error(fail, painted_folder, tmp_path):
+    code, line = fail(train_cnn, "--data", painted_folder, "--output-dir", tmp_path / "a{b}")
+    assert (code, "braces" in line) == (2, True)
 
 
 def test_training_heeds_the_list_of_photos_to_leave_out(fail, painted_folder, tmp_path):

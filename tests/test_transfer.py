@@ -1,5 +1,6 @@
 """Transfer learning: the frozen backbone, its features, and the whole model."""
 
+import csv
 import shutil
 import sqlite3
 
@@ -144,10 +145,11 @@ def passes(monkeypatch):
     return counted
 
 
-def test_features_are_computed_once(backbone, photos, passes, tmp_path):
+def test_features_are_computed_once(backbone, backbone_file, photos, passes, tmp_path):
     first = compute_features(backbone, photos, 2, "test", tmp_path)
     assert len(passes) == 2 * len(photos)
-    again = compute_features(backbone, photos[::-1], 2, "test", tmp_path)
+    rebuilt = build_backbone(str(backbone_file), "imagenet", SIZE)  # as in the next run
+    again = compute_features(rebuilt, photos[::-1], 2, "test", tmp_path)
     np.testing.assert_array_equal(again, first[::-1])
     assert len(passes) == 2 * len(photos)
     compute_features(backbone, photos, 3, "test", tmp_path)
@@ -310,3 +312,21 @@ def test_both_phases_are_logged_and_the_model_predicts(
     outcome: Outcome = run_script("predict.py", "--run", run_folder, painted_folder / "daisy")
     assert outcome.code == 0
     assert outcome.out.count("daisy-0") == 14
+
+
+def test_saved_model_of_a_frozen_run_gives_the_answers_that_were_judged(
+    run_script, painted_folder, backbone_file, tmp_path
+):
+    outcome = run_script(
+        "train_transfer.py",
+        *("--data", painted_folder, "--backbone", backbone_file, "--image-size", SIZE),
+        *("--views", 2, "--epochs", 3, "--precision", "float32", "--output-dir", tmp_path),
+    )
+    assert outcome.code == 0, outcome.err
+    (run_folder,) = tmp_path.iterdir()
+    with (run_folder / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    model = keras.saving.load_model(run_folder / "best.keras")
+    pixels = np.stack([read_pixels(painted_folder / row["path"], SIZE) for row in rows])
+    told = [[float(row[name]) for name in ("daisy", "dandelion", "roses")] for row in rows]
+    np.testing.assert_allclose(model(pixels.astype("float32")), told, atol=1e-4)

@@ -38,6 +38,9 @@ a script.
 import os
 import tempfile
 
+# Another project's choice in ~/.keras/keras.json or the environment must not change this one.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
 
 def _import_tensorflow_quietly() -> None:
     """Import TensorFlow without its lines about CPU instructions and absent GPUs.

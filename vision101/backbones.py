@@ -1,7 +1,9 @@
 """Pretrained networks without their top, frozen: they turn a photo into features."""
 
 import hashlib
+import json
 import textwrap
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,7 +128,7 @@ def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
         )
     # Keras raises a plain Exception where a download fails, and others where a file is no use.
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = _first_line(error)
         if weights == "imagenet":
             raise UsageError(
                 f"the weights of {name} could not be downloaded ({reason}). Ways on: try again "
@@ -146,16 +148,24 @@ def _load_backbone(path: Path, image_size: int) -> keras.Model:
         model = keras.saving.load_model(path, compile=False)
         inputs = keras.Input((image_size, image_size, 3), name="photo")
         return rebuild_model(model, keras.config.dtype_policy().name, inputs)
-    except (OSError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise UsageError(
-            f"--backbone {path}: cannot be used on photos of {image_size} pixels ({reason}); "
+            f"--backbone {path}: cannot be used on photos of {image_size} pixels "
+            f"({_first_line(error)}); "
             "give a Functional model saved by Keras that takes them"
         ) from error
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _hash_model(model: keras.Model) -> str:
-    digest = hashlib.sha256(model.to_json().encode())
+    description = model.to_json()
+    # Keras counts names up, so that one network built twice in a process has two sets of them.
+    for position, operation in enumerate(model.operations):
+        description = description.replace(json.dumps(operation.name), str(position))
+    digest = hashlib.sha256(description.encode())
     for weights in model.get_weights():
         digest.update(weights.tobytes())
     return digest.hexdigest()

@@ -265,6 +265,13 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def shown_name(path: Path) -> str:
+    """Return the last part of a path in characters that pictures and pages can show: names of
+    files may be in another encoding.
+    """
+    return path.name.encode(errors="replace").decode()
+
+
 def run_script(main: Callable[[], int | None]) -> None:
     """Run a script's `main` and exit with its code; what a user can cause ends with one line.
 

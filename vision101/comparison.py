@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from vision101.command_line import UsageError, shown_path
+from vision101.command_line import UsageError, shown_name, shown_path
 from vision101.runs import (
     CONFIG_NAME,
     PREDICTION_COLUMNS,
@@ -221,7 +221,7 @@ def group_by_split(runs: Iterable[Run]) -> list[Split]:
 
 
 def _name_photos(run: Run) -> str:
-    name = Path(run.config["photos"]).name
+    name = shown_name(Path(run.config["photos"]))
     return f"{name} (painted sample photos)" if run.results["painted"] else name
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from vision101.advice import Advice
 from vision101.audit import DuplicatePair, FileProblem
 from vision101.augmentation import read_view
-from vision101.command_line import shown_path
+from vision101.command_line import shown_name, shown_path
 from vision101.labels import LabelCheck, Suspect
 from vision101.observations import (
     HUE_BINS,
@@ -333,7 +333,7 @@ def _plot_duplicates(folder: Path, pairs: list[DuplicatePair], title: str) -> No
         colour = VERMILION if pair.across_classes else "black"
         for photo, axes in ((pair.photo, left), (pair.other, right)):
             axes.imshow(read_thumbnail(photo))
-            text = f"{photo.class_name}\n{_shorten(photo.path.name)}"
+            text = f"{photo.class_name}\n{_shorten(photo.path)}"
             axes.set_title(text, fontsize=9, color=colour)
     hidden = f" (the first {len(shown)})" if len(pairs) > len(shown) else ""
     figure.suptitle(f"{title}: photos that are there twice{hidden}", fontsize=14)
@@ -454,8 +454,8 @@ def _join_counts(counts: Counter) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
 
 
-def _shorten(name: str) -> str:
-    name = name.encode(errors="replace").decode()  # Matplotlib takes none that is not in UTF-8
+def _shorten(path: Path) -> str:
+    name = shown_name(path)
     return name if len(name) <= 24 else f"{name[:10]}…{name[-13:]}"
 
 

@@ -139,7 +139,8 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
         converted = converted.convert("RGB")
     else:
         converted = image.convert("RGB")
-    converted.info = image.info
+    # What says which way is up, among others. Of a transparency that is gone Pillow would warn.
+    converted.info = {key: value for key, value in image.info.items() if key != "transparency"}
     return converted
 
 
@@ -222,7 +223,13 @@ def list_files(folder: Path) -> list[Path]:
     paths = []
     # Links are followed: a folder of links is a cheap way to arrange the same photos anew.
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        above = {Path(parent).resolve(), *Path(parent).resolve().parents}
+        folders[:] = [
+            name
+            for name in folders
+            # A link back to a folder above would list its photos again and again.
+            if not name.startswith(".") and Path(parent, name).resolve() not in above
+        ]
         paths += [
             Path(parent, name)
             for name in names

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -27,9 +28,20 @@ from vision101.training import find_best_epoch
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
 from sklearn.metrics import ConfusionMatrixDisplay
 
 matplotlib.rcParams["text.parse_math"] = False  # A dollar in a name is a dollar.
+
+# For names of classes that Matplotlib's own font cannot write, those of these that are there.
+FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Microsoft YaHei", "Hiragino Sans", "PingFang SC"),
+    *("Noto Sans Arabic", "Noto Sans Devanagari", "Arial Unicode MS", "Nirmala UI"),
+)
+matplotlib.rcParams["font.family"] = [
+    "sans-serif",
+    *(name for name in FONTS if name in font_manager.get_font_names()),
+]
 
 # From Okabe & Ito 2008, "Color Universal Design": people with any colour vision tell them apart.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -242,7 +254,7 @@ def plot_confusion(
         title: Title of the picture.
     """
     many = len(class_names) > NUMBERED_CLASSES  # more cells than a person reads, or draws soon
-    side = max(6.0, 0.8 * min(len(class_names), NUMBERED_CLASSES) + 2)
+    side = 14.0 if many else max(6.0, 0.8 * len(class_names) + 2)
     figure, axes = plt.subplots(figsize=(side + 0.5, side), layout="constrained")
     display = ConfusionMatrixDisplay(np.array(confusion), display_labels=class_names)
     display.plot(
@@ -253,7 +265,7 @@ def plot_confusion(
         xticks_rotation=90 if many else 30,
         values_format="d",
     )
-    if many:
+    if many:  # names of some of them; the colours are photos
         step = math.ceil(len(class_names) / NUMBERED_CLASSES)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(range(0, len(class_names), step), class_names[::step])
@@ -342,7 +354,9 @@ def plot_explanation(path: Path, run: LoadedRun, pixels: np.ndarray, answer: Ans
 
 def save_figure(figure: plt.Figure, path: Path, dpi: int = 100) -> None:
     """Write a picture, whole or not at all, and close it."""
-    with write_whole(path) as temporary:
+    with write_whole(path) as temporary, warnings.catch_warnings():
+        # Where no font has a character, a box stands for it, and that is plain to see.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         # A name without an ending would get one from Matplotlib.
         figure.savefig(temporary, dpi=dpi, format=path.suffix[1:] or "png")
     plt.close(figure)

@@ -3,8 +3,10 @@
 Their decisions come as CSV files, and often out of a spreadsheet. The photos stay as they are.
 """
 
+import codecs
 import csv
 import io
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
@@ -50,8 +52,8 @@ def exclude_photos(
                 excluded.add(photo.path)
             elif sha256 in by_content:
                 excluded.update(photo.path for photo in by_content[sha256])
-            # A file that cannot be read is left out as it is.
-            elif photo or not path or not (source.folder / path).is_file():
+            # A file that cannot be read, or a link to nowhere, is left out as it is.
+            elif photo or not path or not os.path.lexists(source.folder / path):
                 unknown.append(f"line {line}, {path or sha256}")
         if unknown:
             more = f", and {len(unknown) - 3} more" if len(unknown) > 3 else ""
@@ -87,7 +89,8 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
     """
     if add is None:
         return split
-    class_names = list_classes(split["train"])
+    # Cells are read without the blanks around them, which a folder's name may have.
+    class_names = {class_name.strip(): class_name for class_name in list_classes(split["train"])}
     labelled, labels, unlabelled = [], {}, 0
     for line, row in _read_list(add, "--add", {"label"}):
         path, label = Path(row.get("path", "")), row.get("label", "")
@@ -99,6 +102,7 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
                 f"--add {add}: line {line}: no class {label!r}; the classes are "
                 f"{', '.join(class_names)}"
             )
+        label = class_names[label]
         photo = look_at_photo(path.absolute(), label)
         if photo.problem:
             raise UsageError(f"--add {add}: line {line}: {path}: {photo.problem}")
@@ -128,6 +132,13 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
     return split | {"train": train}
 
 
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace")  # what older spreadsheets write
+
+
 def _normalize_path(text: str) -> str:
     return PureWindowsPath(text).as_posix() if text else ""
 
@@ -141,12 +152,11 @@ def _read_list(path: Path, flag: str, needed: set[str]) -> Iterator[tuple[int, d
         needed: Headings of which it must have at least one.
     """
     try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")  # what older spreadsheets write
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise UsageError(f"{flag} {path}: cannot be read ({error.strerror})") from error
+    # Line by line: one name in another encoding must not spoil the others.
+    text = "".join(map(_decode, content.splitlines(keepends=True)))
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from vision101.command_line import UsageError
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 # Processor flags of Linux for arithmetic on bfloat16 (x86, and Arm).
@@ -57,6 +60,20 @@ def build_learning_rate_schedule(peak: float, steps: int) -> keras.optimizers.sc
         warmup_target=peak if warm_up_steps else None,
         warmup_steps=warm_up_steps,
     )
+
+
+def check_convergence(history: dict[str, list[float]]) -> None:
+    """Check that the loss is a number in every epoch.
+
+    Raises:
+        UsageError: It is not, so the weights are none either.
+    """
+    for epoch, losses in enumerate(zip(history["loss"], history["val_loss"], strict=True), 1):
+        if not np.isfinite(losses).all():
+            raise UsageError(
+                f"training diverged in epoch {epoch}, where the loss is no number any more; "
+                "give a smaller --learning-rate, or --precision float32"
+            )
 
 
 def find_best_epoch(history: dict[str, list[float]]) -> int:
