@@ -13,12 +13,7 @@ processor cores it takes about a minute, and the features that labels are checke
 import argparse
 
 from vision101.advice import advise
-from vision101.audit import (
-    describe_duplicates,
-    find_file_problems,
-    write_duplicates,
-    write_file_problems,
-)
+from vision101.audit import find_file_problems, write_file_problems
 from vision101.backbones import Backbone, build_backbone, cut_classifier
 from vision101.command_line import (
     ArgumentParser,
@@ -27,6 +22,7 @@ from vision101.command_line import (
     run_script,
     shown_name,
 )
+from vision101.duplicates import describe_duplicates, find_near_duplicates, write_duplicates
 from vision101.exploration import (
     plot_findings,
     plot_measurements,
@@ -41,7 +37,6 @@ from vision101.photos import index_files, keep_readable
 from vision101.review import exclude_photos
 from vision101.runs import create_folder, find_run, load_run
 from vision101.sources import find_photos
-from vision101.split import find_near_duplicates
 from vision101.training import choose_precision
 
 import keras

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import explore
 from vision101.advice import advise
-from vision101.audit import describe_duplicates
 from vision101.backbones import cut_classifier
 from vision101.command_line import ArgumentParser, UsageError, add_photo_arguments
+from vision101.duplicates import describe_duplicates
 from vision101.features import compute_features
 from vision101.labels import check_labels
 from vision101.models import (

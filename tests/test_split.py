@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from vision101.command_line import UsageError
+from vision101.duplicates import find_near_duplicates
 from vision101.photos import Photo
 from vision101.sources import PhotoSource
-from vision101.split import PARTS, find_near_duplicates, hash_split, split_photos, write_split
+from vision101.split import PARTS, hash_split, split_photos, write_split
 
 import numpy as np
 import pytest
@@ -120,7 +121,7 @@ def test_the_same_photo_under_two_labels_stays_in_one_part(photos):
 
 
 def test_near_duplicates_are_found_across_blocks_of_the_table(monkeypatch):
-    monkeypatch.setattr("vision101.split.BLOCK_CELLS", 7 * 43)
+    monkeypatch.setattr("vision101.duplicates.BLOCK_CELLS", 7 * 43)
     photos = [make_photo("daisy", number) for number in range(40)]
     photos += [near(photos[3], "a", 36), near(photos[30], "b", 1), near(photos[5], "c", 37)]
     assert set(find_near_duplicates(photos)) == {(3, 40), (30, 41)}

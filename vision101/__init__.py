@@ -2,12 +2,13 @@
 
 command_line       flags, and errors that a user can act on
 files              nothing is half-written
-sample             paints the built-in photos
+sample             paints the built-in photos; nothing in it is about learning
 sources            --data: where the photos come from
 photos             reads photos, and keeps an index of them
 observations       what can be measured of a photo
 advice             the augmentation that follows from it
-audit              files that are broken, tiny, extreme or there twice
+audit              files that are broken, tiny or extreme
+duplicates         photos that are there twice
 split              train, validation, unseen and surplus
 review             what a person decided: photos to leave out, photos to add
 augmentation       random variations of training photos

@@ -1,6 +1,5 @@
-"""Finds files that are broken, tiny or extreme, and photos that are there twice."""
+"""Finds files that are broken, tiny or extreme."""
 
-import operator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,30 +31,6 @@ class FileProblem(NamedTuple):
     photo: Photo
     kind: str
     reason: str
-
-
-class DuplicatePair(NamedTuple):
-    """Two photos that show the same picture.
-
-    Attributes:
-        photo: The one that could be left out: that of fewer pixels.
-        other: The other one.
-        different_bits: How many of the 256 bits of their perceptual hashes differ.
-    """
-
-    photo: Photo
-    other: Photo
-    different_bits: int
-
-    @property
-    def across_classes(self) -> bool:
-        """Whether they lie in different classes, so that one of the labels must be wrong."""
-        return self.photo.class_name != self.other.class_name
-
-    @property
-    def identical(self) -> bool:
-        """Whether the files are the same, byte for byte."""
-        return self.photo.sha256 == self.other.sha256
 
 
 def find_file_problems(
@@ -91,66 +66,10 @@ def find_file_problems(
     return problems
 
 
-def describe_duplicates(
-    photos: list[Photo], positions: list[tuple[int, int]]
-) -> list[DuplicatePair]:
-    """Return duplicates as pairs: across classes first, then from the most alike on.
-
-    Of each pair the first is the one of fewer pixels, by one order over all photos. So whoever
-    leaves all first ones out keeps one of every picture.
-
-    Args:
-        photos: Readable photos.
-        positions: The pairs of positions in it that `find_near_duplicates` yielded.
-    """
-
-    def worth(photo: Photo) -> tuple:
-        return photo.width * photo.height, photo.size, photo.sha256, str(photo.path)
-
-    pairs = []
-    for first, second in positions:
-        photo, other = sorted((photos[first], photos[second]), key=worth)
-        hashes = (int(one.perceptual_hash, 16) for one in (photo, other))
-        pairs.append(DuplicatePair(photo, other, operator.xor(*hashes).bit_count()))
-    return sorted(
-        pairs,
-        key=lambda pair: (
-            not pair.across_classes,
-            not pair.identical,
-            pair.different_bits,
-            str(pair.photo.path),
-        ),
-    )
-
-
 def write_file_problems(folder: Path, problems: list[FileProblem], source: PhotoSource) -> None:
     """Write `files.csv`, which after a review can be given to `--exclude`."""
     rows = [
-        (_relative(problem.photo, source), problem.kind, problem.reason, problem.photo.sha256)
+        (source.place(problem.photo.path), problem.kind, problem.reason, problem.photo.sha256)
         for problem in problems
     ]
     write_table(folder / "files.csv", ("path", "problem", "reason", "sha256"), rows)
-
-
-def write_duplicates(folder: Path, pairs: list[DuplicatePair], source: PhotoSource) -> None:
-    """Write `duplicates.csv`, which after a review can be given to `--exclude`.
-
-    `path` is the photo of fewer pixels, `other_path` the one that it resembles.
-    """
-    rows = [
-        (
-            _relative(pair.photo, source),
-            pair.photo.class_name,
-            _relative(pair.other, source),
-            pair.other.class_name,
-            pair.different_bits,
-            pair.photo.sha256,
-        )
-        for pair in pairs
-    ]
-    header = ("path", "label", "other_path", "other_label", "different_bits", "sha256")
-    write_table(folder / "duplicates.csv", header, rows)
-
-
-def _relative(photo: Photo, source: PhotoSource) -> str:
-    return photo.path.relative_to(source.folder).as_posix()

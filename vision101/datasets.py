@@ -1,28 +1,21 @@
 """Decoded photos as `tf.data` pipelines: each photo is decoded once, before the first epoch."""
 
-import itertools
-import os
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from vision101.augmentation import read_view
 from vision101.command_line import DATA_FOLDER
-from vision101.photos import Photo
+from vision101.photos import Photo, read_ahead
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 # Decoded photos of more than this in all are kept in files: 2 GiB is 40,000 photos of 128 x 128
 # pixels, and leaves a laptop with 8 GB its other programs.
 MEMORY_LIMIT_BYTES = 2 * 1024**3
-
-# Enough to keep all cores busy, and a few tens of megabytes.
-PHOTOS_AHEAD = 256
 
 
 class Examples(NamedTuple):
@@ -75,30 +68,19 @@ def decode_photos(
         pixels = [read_view(photo, view, image_size) for view in range(views or 1)]
         return np.reshape(pixels, shape[1:])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # In pieces, so that only so many photos are ever decoded ahead of need.
-        pieces = (
-            pool.map(read, photos[start : start + PHOTOS_AHEAD])
-            for start in range(0, len(photos), PHOTOS_AHEAD)
-        )
-        decoded = tqdm(
-            itertools.chain.from_iterable(pieces),
-            desc=f"Decoding {description}",
-            total=len(photos),
-            unit=" photos",
-        )
-        if in_memory or not photos:  # nothing cannot be mapped
-            inputs = np.empty(shape, np.uint8)
-            for position, pixels in enumerate(decoded):
-                inputs[position] = pixels
-        else:
-            data_folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=data_folder) as file:
-                # Written rather than mapped, so that a full disk is an error and no crash.
-                for pixels in decoded:
-                    file.write(pixels.tobytes())
-                file.flush()
-                inputs = np.memmap(file, np.uint8, "r", shape=shape)
+    decoded = read_ahead(read, photos, f"Decoding {description}")
+    if in_memory or not photos:  # nothing cannot be mapped
+        inputs = np.empty(shape, np.uint8)
+        for position, pixels in enumerate(decoded):
+            inputs[position] = pixels
+    else:
+        data_folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data_folder) as file:
+            # Written rather than mapped, so that a full disk is an error and no crash.
+            for pixels in decoded:
+                file.write(pixels.tobytes())
+            file.flush()
+            inputs = np.memmap(file, np.uint8, "r", shape=shape)
     return Examples(inputs, encode_labels(photos, class_names))
 
 

@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from vision101.advice import Advice
-from vision101.audit import DuplicatePair, FileProblem
+from vision101.audit import FileProblem
 from vision101.augmentation import read_view
 from vision101.command_line import shown_name, shown_path
+from vision101.duplicates import DuplicatePair
 from vision101.labels import LabelCheck, Suspect
 from vision101.observations import (
     HUE_BINS,

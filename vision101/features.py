@@ -6,21 +6,19 @@ used again, whatever the split, the seed and the head.
 
 import contextlib
 import hashlib
-import os
+import itertools
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vision101.augmentation import VIEWS_VERSION, read_view
 from vision101.backbones import Backbone
 from vision101.command_line import DATA_FOLDER, UsageError, shown_path
 from vision101.datasets import Examples, encode_labels
-from vision101.photos import Photo
+from vision101.photos import Photo, read_ahead
 
 import numpy as np
-from tqdm import tqdm
 
 # Pictures that go through the backbone, and into the store, at once.
 BATCH_SIZE = 32
@@ -88,9 +86,15 @@ def compute_features(
                 missing.append((index, view))
             else:
                 features[index, view] = vector
-        if missing:
-            progress = tqdm(total=len(missing), desc=f"Features of {description}", unit=" views")
-        for batch, pixels in _read_batches(photos, missing, image_size):
+        pictures = read_ahead(
+            lambda place: read_view(photos[place[0]], place[1], image_size),
+            missing,
+            f"Features of {description}",
+            " views",
+        )
+        for start in range(0, len(missing), BATCH_SIZE):
+            batch = missing[start : start + BATCH_SIZE]
+            pixels = np.stack(list(itertools.islice(pictures, len(batch))))
             maps = backbone.model.predict_on_batch(pixels.astype(np.float32))
             vectors = np.asarray(maps, np.float32).mean(axis=(1, 2))
             with store:  # one transaction: all of the batch, or nothing
@@ -101,27 +105,7 @@ def compute_features(
                         "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
                         (photos[index].sha256, view, zlib.crc32(content), content),
                     )
-            progress.update(len(batch))
-        if missing:
-            progress.close()
     return features
-
-
-def _read_batches(
-    photos: list[Photo], wanted: list[tuple[int, int]], image_size: int
-) -> Iterator[tuple[list[tuple[int, int]], np.ndarray]]:
-    """Yield batches of (index, view) with their pixels, reading ahead by one batch."""
-    batches = [wanted[start : start + BATCH_SIZE] for start in range(0, len(wanted), BATCH_SIZE)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-
-        def start_reading(batch):
-            return [pool.submit(read_view, photos[i], view, image_size) for i, view in batch]
-
-        ahead = start_reading(batches[0]) if batches else []
-        for number, batch in enumerate(batches):
-            reading = ahead
-            ahead = start_reading(batches[number + 1]) if number + 1 < len(batches) else []
-            yield batch, np.stack([future.result() for future in reading])
 
 
 @contextlib.contextmanager

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from vision101.duplicates import number_groups
 from vision101.files import write_table
 from vision101.photos import Photo, list_classes
 from vision101.sources import PhotoSource
-from vision101.split import number_groups
 
 import numpy as np
 from cleanlab.filter import find_label_issues
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
@@ -88,16 +88,18 @@ def check_labels(
                 f"and at least {FOLDS} are needed."
             )
             return LabelCheck([], None, reason)
-    probabilities = np.zeros((len(photos), len(class_names)))
+    classifier = make_pipeline(
+        StandardScaler(), LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=1000)
+    )
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    splits = folds.split(features, labels, groups)
-    for learn_from, judge in tqdm(splits, desc="Checking labels", total=FOLDS, unit=" folds"):
-        classifier = make_pipeline(
-            StandardScaler(), LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=1000)
-        )
-        classifier.fit(features[learn_from], labels[learn_from])
-        known = classifier[-1].classes_  # groups may keep a small class out of a fold
-        probabilities[np.ix_(judge, known)] = classifier.predict_proba(features[judge])
+    splits = list(folds.split(features, labels, groups))
+    probabilities = cross_val_predict(
+        classifier,
+        features,
+        labels,
+        cv=tqdm(splits, desc="Checking labels", unit=" folds"),
+        method="predict_proba",
+    )
     suspected = find_label_issues(
         labels,
         probabilities,
@@ -122,7 +124,7 @@ def write_suspects(folder: Path, suspects: list[Suspect], source: PhotoSource) -
     """Write `suspects.csv`, which after a review can be given to `--exclude`."""
     rows = [
         (
-            suspect.photo.path.relative_to(source.folder).as_posix(),
+            source.place(suspect.photo.path),
             suspect.photo.class_name,
             suspect.suggested,
             f"{suspect.confidence:.4f}",

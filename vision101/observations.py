@@ -5,20 +5,16 @@ the frame, light, the side it is seen from, the pixels, and in what else is ther
 number here, by a formula simple enough to be judged by eye. None of them knows what a flower is.
 """
 
-import itertools
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from vision101.files import write_table
-from vision101.photos import Photo, expect_unchanged, list_classes, read_photo
+from vision101.photos import Photo, expect_unchanged, list_classes, read_ahead, read_photo
 from vision101.sources import PhotoSource
 
 import numpy as np
 from PIL import Image, ImageCms
 from scipy import ndimage
-from tqdm import tqdm
 
 # All photos are measured at one size, or large ones would seem to be sharper and fuller. Longer
 # side in pixels: enough to see whether a petal has an edge, and a hundredth of a second a photo.
@@ -50,9 +46,6 @@ HUE_BINS = 36
 
 # Side of the mean pictures in pixels.
 MEAN_SIZE = 96
-
-# Enough to keep all cores busy, in a few tens of megabytes.
-PHOTOS_AHEAD = 256
 
 
 class Observation(NamedTuple):
@@ -227,26 +220,15 @@ def measure_photos(photos: list[Photo]) -> Measurements:
     photo_sums = {name: np.zeros((MEAN_SIZE, MEAN_SIZE, 3)) for name in class_names}
     subject_sums = {name: np.zeros((MEAN_SIZE, MEAN_SIZE)) for name in class_names}
     counts = dict.fromkeys(class_names, 0)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # In pieces, so that only so many photos are ever measured ahead of need.
-        pieces = (
-            pool.map(_measure, photos[start : start + PHOTOS_AHEAD])
-            for start in range(0, len(photos), PHOTOS_AHEAD)
-        )
-        measured = tqdm(
-            itertools.chain.from_iterable(pieces),
-            desc="Measuring photos",
-            total=len(photos),
-            unit=" photos",
-        )
-        for position, (photo, one) in enumerate(zip(photos, measured, strict=True)):
-            numbers[position] = one.values
-            hues[position] = one.hues
-            upper_light[position] = one.upper_light
-            sideways[position] = one.sideways
-            photo_sums[photo.class_name] += one.small_photo
-            subject_sums[photo.class_name] += one.small_subject
-            counts[photo.class_name] += 1
+    measured = read_ahead(_measure, photos, "Measuring photos")
+    for position, (photo, one) in enumerate(zip(photos, measured, strict=True)):
+        numbers[position] = one.values
+        hues[position] = one.hues
+        upper_light[position] = one.upper_light
+        sideways[position] = one.sideways
+        photo_sums[photo.class_name] += one.small_photo
+        subject_sums[photo.class_name] += one.small_subject
+        counts[photo.class_name] += 1
     return Measurements(
         {item.name: numbers[:, column] for column, item in enumerate(OBSERVATIONS)},
         hues,
@@ -414,7 +396,7 @@ def write_measurements(
     columns = [measurements.values[name] for name in names]
     rows = (
         (
-            photo.path.relative_to(source.folder).as_posix(),
+            source.place(photo.path),
             photo.class_name,
             photo.width,
             photo.height,

@@ -4,13 +4,15 @@ import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import os
 import struct
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from vision101.command_line import DATA_FOLDER, UsageError, shown_path
 from vision101.files import write_whole
@@ -33,6 +35,11 @@ PERCEPTUAL_HASH_SIZE = 16
 
 # Folders, in small letters, that data sets come divided into. Their sub-folders are the classes.
 PART_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
+
+# Photos that are read ahead of need: enough to keep all cores busy, in a few tens of megabytes.
+READ_AHEAD = 64
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 # Companions that operating systems, and the painter of the sample, put beside photos.
 IGNORED_NAMES = ("thumbs.db", "desktop.ini", PAINTED_MARK.lower())
@@ -186,10 +193,7 @@ def index_files(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[Ph
                 photos.append(photo)
             else:
                 new_files.append((path, class_folder.name))
-    if new_files:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            looked_at = pool.map(lambda file: look_at_photo(*file), new_files)
-            photos += tqdm(looked_at, desc="Reading photos", total=len(new_files), unit=" photos")
+    photos += read_ahead(lambda file: look_at_photo(*file), new_files, "Reading photos")
     photos.sort(key=lambda photo: (photo.class_name, str(photo.path)))
     if new_files or len(known) != len(photos):
         with write_whole(index_path) as temporary:
@@ -211,6 +215,25 @@ def keep_readable(photos: list[Photo], source: PhotoSource) -> list[Photo]:
         print(f"{len(unreadable)} of {len(photos)} files were left out.")
     _check_classes(source.folder, readable)
     return readable
+
+
+def read_ahead(
+    read: Callable[[Item], Result], items: Sequence[Item], description: str, unit: str = " photos"
+) -> Iterator[Result]:
+    """Yield `read(item)` for each item, in order, on all cores, with a progress bar.
+
+    Only a few items are ever read ahead of need, so memory stays small however many there are.
+    """
+    following = iter(items)
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(total=len(items), desc=description, unit=unit, disable=not items) as progress,
+    ):
+        ahead = deque(pool.submit(read, item) for item in itertools.islice(following, READ_AHEAD))
+        while ahead:
+            yield ahead.popleft().result()
+            progress.update()
+            ahead.extend(pool.submit(read, item) for item in itertools.islice(following, 1))
 
 
 def list_classes(photos: list[Photo]) -> list[str]:

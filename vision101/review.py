@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 from vision101.command_line import UsageError, shown_path
+from vision101.duplicates import find_near_duplicates
 from vision101.photos import Photo, list_classes, look_at_photo
 from vision101.sources import PhotoSource
-from vision101.split import find_near_duplicates
 
 
 def exclude_photos(
@@ -36,7 +36,7 @@ def exclude_photos(
     """
     if not exclude:
         return photos
-    by_path = {photo.path.relative_to(source.folder).as_posix(): photo for photo in photos}
+    by_path = {source.place(photo.path): photo for photo in photos}
     by_content = defaultdict(list)
     for photo in photos:
         by_content[photo.sha256].append(photo)

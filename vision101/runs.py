@@ -190,7 +190,7 @@ def _write_predictions(
     rows = []
     for part, probabilities in judgement.probabilities.items():
         for photo, row, sure in zip(split[part], probabilities, judgement.sure[part], strict=True):
-            place = photo.path.relative_to(source.folder).as_posix()
+            place = source.place(photo.path)
             answer = judgement.class_names[row.argmax()]
             confidence, *numbers = [f"{probability:.6f}" for probability in (row.max(), *row)]
             told = (photo.sha256, part, photo.class_name, answer, confidence)

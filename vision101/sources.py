@@ -42,6 +42,10 @@ class PhotoSource:
     folder: Path
     painted: bool
 
+    def place(self, path: Path) -> str:
+        """Return a photo's path below the folder, with /; the whole of it if it lies elsewhere."""
+        return (path.relative_to(self.folder) if self.folder in path.parents else path).as_posix()
+
 
 def find_photos(data: str, data_folder: Path = DATA_FOLDER) -> PhotoSource:
     """Return the folder of photos that `--data` names, downloading, unpacking or painting it.

@@ -2,18 +2,13 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 from vision101.command_line import UsageError
+from vision101.duplicates import find_near_duplicates, number_groups
 from vision101.files import write_table
 from vision101.photos import Photo
 from vision101.sources import PhotoSource
-
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
 # In the order in which they are filled. What is in no earlier part is surplus.
 PARTS = ("validation", "train", "unseen", "surplus")
@@ -24,18 +19,6 @@ SMALLEST_CLASS = 7
 # The article's shares: 80 % of the smallest class to learn from, a fifth of that to validate on.
 POOL_SHARE = 0.8
 VALIDATION_SHARE = 0.2
-
-# Photos whose 256-bit difference hashes differ in at most so many bits count as one. On
-# tf_flowers, all pairs up to 36 bits apart showed the same scene (recoloured, cropped or taken a
-# moment later), and the closest pair of different scenes was 38 bits apart.
-NEAR_DUPLICATE_BITS = 36
-
-# And in at most this share of the rarer kind of bit in either hash. Things on a plain background
-# have few bits that differ from it, and those must agree.
-NEAR_DUPLICATE_SHARE = 0.4
-
-# Cells of the table of distances that are computed at once: about 100 MB, however many photos.
-BLOCK_CELLS = 4_000_000
 
 
 def split_photos(
@@ -134,57 +117,14 @@ def _group_duplicates(photos: list[Photo]) -> list[list[Photo]]:
     return groups
 
 
-def number_groups(photo_count: int, pairs: list[tuple[int, int]]) -> np.ndarray:
-    """Return the number of each photo's group: whoever resembles one of a group belongs to it.
-
-    Args:
-        photo_count: How many photos there are.
-        pairs: What `find_near_duplicates` yielded.
-
-    Returns:
-        int array of shape (photo_count,), numbered from 0.
-    """
-    first, second = np.array(pairs, int).reshape(-1, 2).T
-    resembles = coo_array((np.ones(len(pairs)), (first, second)), shape=(photo_count, photo_count))
-    return connected_components(resembles, directed=False)[1]
-
-
-def find_near_duplicates(photos: list[Photo]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs (first, second) of positions in `photos` that show the same picture."""
-    hashes = np.array([list(bytes.fromhex(photo.perceptual_hash)) for photo in photos], np.uint8)
-    words = hashes.view(np.uint64)
-    ones = np.bitwise_count(words).sum(axis=1, dtype=np.int16)
-    detail = np.minimum(ones, 256 - ones)
-    rows = max(1, BLOCK_CELLS // max(1, len(words)))
-    # Thousands of photos are compared in no time; only tens of thousands need a bar.
-    starts = range(0, len(words), rows)
-    for start in tqdm(starts, desc="Comparing photos", unit=" blocks", delay=1):
-        block = words[start : start + rows]
-        # Later rows only: each pair once.
-        different_bits = sum(
-            np.bitwise_count(block[:, None, column] ^ words[None, start:, column]).astype(np.uint16)
-            for column in range(words.shape[1])
-        )
-        shared_detail = np.minimum(detail[start : start + rows, None], detail[None, start:])
-        limit = np.minimum(NEAR_DUPLICATE_BITS, NEAR_DUPLICATE_SHARE * shared_detail)
-        for row, column in np.argwhere(different_bits <= limit):
-            if row < column:
-                yield int(start + row), int(start + column)
-
-
 def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSource) -> None:
     """Write `split.csv`: path (below the source's folder), label, part and sha256 of all photos."""
     rows = sorted(
-        (_place_below(photo.path, source.folder), photo.class_name, part, photo.sha256)
+        (source.place(photo.path), photo.class_name, part, photo.sha256)
         for part in PARTS
         for photo in split[part]
     )
     write_table(run_folder / "split.csv", ("path", "label", "part", "sha256"), rows)
-
-
-def _place_below(path: Path, folder: Path) -> str:
-    """Return the path below the folder, or the whole path of a photo that lies elsewhere."""
-    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
 def hash_split(split: dict[str, list[Photo]]) -> str:
