@@ -60,7 +60,7 @@ AUGMENTED = BASE._replace(crop=1.0, epochs=40)
 TUNED = Recipe(
     build_tuned_cnn,
     image_size=160,
-    epochs=100,
+    epochs=160,
     learning_rate=2e-3,
     crop=0.8,
     blend=True,

@@ -11,6 +11,7 @@ and 93 % fine-tuned, mean of six (7 to 10 minutes more on two processor cores).
 """
 
 import argparse
+from pathlib import Path
 
 from vision101.backbones import build_backbone, print_trainable, unfreeze_last_layers
 from vision101.command_line import ArgumentParser, add_transfer_arguments, run_script
@@ -33,6 +34,7 @@ from vision101.training import (
 )
 
 import keras
+import tensorflow as tf
 
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # the article's
 IMAGE_SIZE = 224  # pixels a side: what most pretrained networks learnt from
@@ -134,8 +136,18 @@ def main() -> None:
     finish_run(run_folder, results, judgement, split, source)
 
 
-def fit(model, train_dataset, validation_dataset, epochs, learning_rate, run_folder, earlier=None):
-    """Compile and fit, going on where `earlier` history ends; keep the best epoch's weights."""
+def fit(
+    model: keras.Model,
+    train_dataset: tf.data.Dataset,
+    validation_dataset: tf.data.Dataset,
+    epochs: int,
+    learning_rate: float,
+    run_folder: Path,
+    earlier: dict[str, list[float]] | None = None,
+) -> dict[str, list[float]]:
+    """Compile and fit, going on where the history of `earlier` epochs ends, and leave the model
+    with the weights of the best epoch of all; return the history of all.
+    """
     earlier = earlier or {"loss": [], "val_accuracy": []}
     done = len(earlier["loss"])
     schedule = build_learning_rate_schedule(learning_rate, epochs * len(train_dataset))

@@ -108,7 +108,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> 
         "--epochs",
         type=integer_from(1, 10_000),
         metavar="N",
-        help="times that training goes through all photos",
+        help="times that training goes through all photos (of the head, where there is one)",
     )
     parser.add_argument(
         "--learning-rate",

@@ -39,7 +39,7 @@ def build_base_cnn(class_count: int, image_size: int) -> keras.Model:
 
 def build_tuned_cnn(class_count: int, image_size: int) -> keras.Model:
     """Build a small residual network (He et al. 2015, "Deep Residual Learning for Image
-    Recognition"): 11 convolutions with BatchNormalization in five blocks.
+    Recognition"): a convolution and five blocks of two, all with BatchNormalization.
 
     Args:
         class_count: Number of classes.

@@ -67,10 +67,12 @@ def fit_detector(
 
 
 def save_detector(path: Path, detector: NoveltyDetector) -> None:
+    """Save a detector as a NumPy archive, whole or not at all."""
     with write_whole(path) as temporary:
         np.savez_compressed(temporary, **detector._asdict())
 
 
 def load_detector(path: Path) -> NoveltyDetector:
+    """Load a detector; a damaged file raises what NumPy raises."""
     with np.load(path) as content:
         return NoveltyDetector(content["means"], content["precision"], float(content["threshold"]))
