@@ -47,14 +47,6 @@ FINE_TUNE_LEARNING_RATE = 6e-5  # larger steps would undo what a million photos 
 WEIGHT_DECAY = 0.01
 LABEL_SMOOTHING = 0.1  # share of certainty taken from the labels: not all are right
 
-# Those that no flag changes, for config.json.
-SETTINGS = {
-    "fine_tune_epochs": FINE_TUNE_EPOCHS,
-    "fine_tune_learning_rate": FINE_TUNE_LEARNING_RATE,
-    "weight_decay": WEIGHT_DECAY,
-    "label_smoothing": LABEL_SMOOTHING,
-}
-
 
 def main() -> None:
     arguments = parse_arguments()
@@ -88,7 +80,11 @@ def main() -> None:
 
     # Train the head.
     recipe = backbone.name + ("-fine-tuned" if arguments.fine_tune else "")
-    run_folder = start_run("transfer", recipe, arguments, SETTINGS, source, split)
+    settings = {"weight_decay": WEIGHT_DECAY, "label_smoothing": LABEL_SMOOTHING}
+    if arguments.fine_tune:
+        settings["fine_tune_epochs"] = FINE_TUNE_EPOCHS
+        settings["fine_tune_learning_rate"] = FINE_TUNE_LEARNING_RATE
+    run_folder = start_run("transfer", recipe, arguments, settings, source, split)
     train_dataset = build_dataset(examples["train"], batch_size, shuffle_seed=seed, views=True)
     validation_dataset = build_dataset(examples["validation"], batch_size)
     plan = arguments.epochs, arguments.learning_rate
@@ -173,10 +169,11 @@ def fit(
             keras.callbacks.TerminateOnNaN(),
         ],
     ).history
+    history = {key: earlier.get(key, []) + values for key, values in history.items()}
     check_convergence(history)
     model.set_weights(keras.saving.load_model(checkpoint, compile=False).get_weights())
     checkpoint.unlink()
-    return {key: earlier.get(key, []) + values for key, values in history.items()}
+    return history
 
 
 def parse_arguments() -> argparse.Namespace:

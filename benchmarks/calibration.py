@@ -26,24 +26,26 @@ PARTS = ("unseen",), ("surplus",), ("unseen", "surplus")
 def main() -> None:
     for run in parse_arguments().runs:
         with (run / PREDICTIONS_NAME).open(newline="", encoding="utf-8") as file:
-            _, *rows = csv.reader(file)
+            header, *rows = csv.reader(file)
+        # By position, since a class may be called like one of these columns.
+        rows = np.array([row[: len(PREDICTION_COLUMNS)] for row in rows])
+        if tuple(header[: len(PREDICTION_COLUMNS)]) != PREDICTION_COLUMNS:
+            sys.exit(f"{run}: made by an older version; train again")
         print(f"\n{run}\n{'':18}" + "".join(f"{column:>12}" for column in COLUMNS))
         for parts in PARTS:
-            # By position, since a class may be called like one of these columns.
-            told = [row[3 : len(PREDICTION_COLUMNS)] for row in rows if row[2] in parts]
-            if not told:  # classes of one size leave no surplus
+            chosen = rows[np.isin(rows[:, 2], parts)]
+            if not len(chosen):  # classes of one size leave no surplus
                 continue
-            right = np.array([label == predicted for label, predicted, *_ in told])
-            confidences = np.array([float(confidence) for *_, confidence, _ in told])
-            sure = np.array([sure == "yes" for *_, sure in told])
-            shares = (
+            _, _, _, labels, predicted, confidences, sure = chosen.T
+            confidences, right, sure = confidences.astype(float), labels == predicted, sure == "yes"
+            shares = [
                 measure_calibration(confidences, right)["error"],
                 estimate_calibration_noise(confidences),
                 sure.mean(),
-                right[sure].mean(),
-            )
+                *([right[sure].mean()] if sure.any() else []),
+            ]
             cells = "".join(f"{100 * share:10.1f} %" for share in shares)
-            print(f"{' + '.join(parts):18}{len(told):12}{cells}")
+            print(f"{' + '.join(parts):18}{len(chosen):12}{cells}")
 
 
 def parse_arguments() -> argparse.Namespace:

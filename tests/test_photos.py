@@ -221,6 +221,10 @@ def test_links_back_to_a_folder_above_list_nothing_twice(photo_folder, tmp_path)
     before = index_photos(PhotoSource(photo_folder, False), tmp_path)
     (photo_folder / "roses" / "loop").symlink_to(photo_folder / "roses")
     (photo_folder / "roses" / "all").symlink_to(photo_folder)
+    # Out of the folder, and back to where one came from.
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "back").symlink_to(photo_folder / "daisy")
+    (photo_folder / "daisy" / "away").symlink_to(tmp_path / "elsewhere")
     assert index_photos(PhotoSource(photo_folder, False), tmp_path) == before
 
 

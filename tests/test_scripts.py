@@ -179,6 +179,12 @@ def test_prediction_sees_exactly_what_validation_saw(finished_run, run_script, p
     answers = [json.loads(line) for line in outcome.out.splitlines()]
     right = np.mean([a["class"] == row["label"] for a, row in zip(answers, unseen, strict=True)])
     assert right == pytest.approx(read_json(run_folder / "results.json")["unseen"]["accuracy"])
+    # Whether it is sure, too.
+    with (run_folder / "predictions.csv").open(newline="") as file:
+        judged = {row["path"]: row["sure"] for row in csv.DictReader(file)}
+    assert [a["sure"] for a in answers] == [judged[row["path"]] == "yes" for row in unseen]
+    confidence = read_json(run_folder / "results.json")["confidence"]
+    assert confidence["answered"] == pytest.approx(np.mean([a["sure"] for a in answers]))
     # And the numbers are what the model says to the pixels that the datasets hold.
     model = keras.saving.load_model(run_folder / "best.keras")
     pixels = np.stack([read_pixels(path, 32) for path in paths])

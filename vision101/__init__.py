@@ -39,7 +39,7 @@ a script.
 import os
 import tempfile
 
-# Another project's choice in ~/.keras/keras.json or the environment must not change this one.
+# A backend that ~/.keras/keras.json or the environment names for other projects would not do.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 

@@ -111,7 +111,7 @@ def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
     # of its own it might get one that the loaded model has already.
     shape = (1, 1, last_features.shape[-1])
     feature_map = keras.layers.Reshape(shape, name="feature_map")(last_features)
-    backbone = keras.Model(model.input, feature_map)
+    backbone = keras.Model(model.input, feature_map, name=model.name)
     backbone.trainable = False
     return Backbone(name, name, backbone, image_size, True, _hash_model(backbone))
 

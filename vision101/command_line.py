@@ -209,11 +209,18 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output-dir",
-        type=Path,
-        default=OUTPUTS_FOLDER,
+        type=output_folder,
+        default=str(OUTPUTS_FOLDER),
         metavar="FOLDER",
         help="where the run's folder is made (default: outputs/ beside the scripts)",
     )
+
+
+def output_folder(text: str) -> Path:
+    """Argparse type for `--output-dir`: Keras would fill in what stands in braces."""
+    if set("{}") & set(text):
+        raise argparse.ArgumentTypeError(f"must not have braces in its path, not {text!r}")
+    return Path(text)
 
 
 def integer_from(lowest: int, highest: int | None = None) -> Callable[[str], int]:

@@ -34,7 +34,7 @@ TRAINING_STAGES = ("features", "training", "fine-tuning")
 # same is seen by their contents, and the rest follows from other settings or decides no score.
 NOT_OF_RECIPE = {
     *("seed", "name", "output_dir", "target_accuracy"),
-    *("data", "photos", "painted", "class_names", "split_hash"),
+    *("data", "exclude", "photos", "painted", "class_names", "split_hash"),
     *("dtype_policy", "versions"),
 }
 
@@ -196,7 +196,7 @@ def _read_outcomes(folder: Path) -> list[Outcome]:
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         headings, *rows = list(csv.reader(file)) or [[]]
     # By position, since a class may be called like one of these columns.
-    if tuple(headings[: len(PREDICTION_COLUMNS)]) != PREDICTION_COLUMNS:
+    if tuple(headings[:5]) != PREDICTION_COLUMNS[:5]:
         raise ValueError(f"{PREDICTIONS_NAME} lacks columns")
     return sorted(
         Outcome(sha256, label, path, label == predicted)

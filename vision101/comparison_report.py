@@ -154,7 +154,7 @@ def _describe_scores(run: Run) -> list[str]:
     unseen, validation = run.results["unseen"], run.results["validation"]
     return [
         run.title,
-        _format_score(unseen, "balanced_accuracy"),
+        _format_score(unseen),
         _format_share(validation["balanced_accuracy"]),
     ]
 
@@ -177,9 +177,9 @@ def _format_share(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def _format_score(scores: dict, name: str) -> str:
-    low, high = scores[f"{name}_interval"]
-    return f"{_format_share(scores[name])} ({100 * low:.1f} - {100 * high:.1f})"
+def _format_score(scores: dict) -> str:
+    low, high = scores["balanced_accuracy_interval"]
+    return f"{_format_share(scores['balanced_accuracy'])} ({100 * low:.1f} - {100 * high:.1f})"
 
 
 def format_seconds(seconds: float) -> str:

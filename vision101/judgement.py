@@ -146,6 +146,6 @@ def describe_judgement(judgement: Judgement) -> list[str]:
         f"Taken for none of the classes: {100 * judgement.novelty['false_alarms']:.1f} % of unseen "
         "photos, wrongly.",
         f"Of the others, sure from {100 * confidence['threshold']:.0f} % on: it answers for "
-        f"{100 * confidence['answered']:.1f} % of unseen photos, and {answered} "
+        f"{100 * confidence['answered']:.1f} % of all unseen photos, and {answered} "
         f"(target: {100 * confidence['target_accuracy']:g} %).",
     ]

@@ -11,7 +11,7 @@ from vision101.sources import PhotoSource
 import numpy as np
 from cleanlab.filter import find_label_issues
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
@@ -88,18 +88,16 @@ def check_labels(
                 f"and at least {FOLDS} are needed."
             )
             return LabelCheck([], None, reason)
-    classifier = make_pipeline(
-        StandardScaler(), LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=1000)
-    )
+    probabilities = np.zeros((len(photos), len(class_names)))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    splits = list(folds.split(features, labels, groups))
-    probabilities = cross_val_predict(
-        classifier,
-        features,
-        labels,
-        cv=tqdm(splits, desc="Checking labels", unit=" folds"),
-        method="predict_proba",
-    )
+    splits = folds.split(features, labels, groups)
+    for learn_from, judge in tqdm(splits, desc="Checking labels", total=FOLDS, unit=" folds"):
+        classifier = make_pipeline(
+            StandardScaler(), LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=1000)
+        )
+        classifier.fit(features[learn_from], labels[learn_from])
+        known = classifier[-1].classes_  # groups may keep a small class out of a fold
+        probabilities[np.ix_(judge, known)] = classifier.predict_proba(features[judge])
     suspected = find_label_issues(
         labels,
         probabilities,

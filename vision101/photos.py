@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from vision101.command_line import DATA_FOLDER, UsageError, shown_path
+from vision101.command_line import DATA_FOLDER, UsageError, shown_name, shown_path
 from vision101.files import write_whole
 from vision101.sources import PAINTED_MARK, PhotoSource, list_visible_folders
 
@@ -230,10 +230,15 @@ def read_ahead(
         tqdm(total=len(items), desc=description, unit=unit, disable=not items) as progress,
     ):
         ahead = deque(pool.submit(read, item) for item in itertools.islice(following, READ_AHEAD))
-        while ahead:
-            yield ahead.popleft().result()
-            progress.update()
-            ahead.extend(pool.submit(read, item) for item in itertools.islice(following, 1))
+        try:
+            while ahead:
+                result = ahead.popleft().result()
+                ahead.extend(pool.submit(read, item) for item in itertools.islice(following, 1))
+                progress.update()
+                yield result
+        finally:
+            for future in ahead:  # after an error, nobody waits for these
+                future.cancel()
 
 
 def list_classes(photos: list[Photo]) -> list[str]:
@@ -246,7 +251,8 @@ def list_files(folder: Path) -> list[Path]:
     paths = []
     # Links are followed: a folder of links is a cheap way to arrange the same photos anew.
     for parent, folders, names in os.walk(folder, followlinks=True):
-        above = {Path(parent).resolve(), *Path(parent).resolve().parents}
+        here = Path(parent).absolute()
+        above = {folder.resolve() for folder in (here, *here.parents, *here.resolve().parents)}
         folders[:] = [
             name
             for name in folders
@@ -269,7 +275,7 @@ def _check_classes(folder: Path, readable: list[Photo]) -> None:
             "of a split; give one of them as --data, or merge them: photos are split here"
         )
     for class_name in class_names:
-        if class_name != class_name.encode(errors="replace").decode():
+        if class_name != shown_name(Path(class_name)):
             raise UsageError(
                 f"--data {shown_path(folder)}: the name of class folder {class_name!r} is not in "
                 "UTF-8; rename it"

@@ -24,7 +24,8 @@ PICTURES = {
     "curves": "Accuracy and loss by epoch, in training and on validation photos.",
     "confusion": "How many unseen photos of each class (rows) got which answer (columns).",
     "confidence": "Left: the share of right answers at each confidence. Right: their accuracy if "
-    "only the most confident ones are given.",
+    "only the most confident ones are given; the dot stands for those that it does give, which "
+    "leave out photos taken for none of the classes, too.",
     "unseen": "Some unseen photos, picked by chance, with the answers.",
     "side-by-side": "This run beside a network trained from scratch on the same split.",
 }

@@ -97,16 +97,9 @@ def start_run(
 
 
 def create_folder(output_folder: Path, *name_parts: str | None) -> Path:
-    """Make and return a folder of its own, `<time>-<parts>`, below `output_folder`.
-
-    Raises:
-        UsageError: Runs cannot be written there.
-    """
+    """Make and return a folder of its own, `<time>-<parts>`, below `output_folder`."""
     time_stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
     name = "-".join([time_stamp, *filter(None, name_parts)])
-    if set("{}") & set(str(output_folder)):
-        # Keras would fill in what stands in braces, as in "{epoch}.keras".
-        raise UsageError(f"--output-dir {output_folder}: has braces in it; name another folder")
     output_folder.mkdir(parents=True, exist_ok=True)
     folder = output_folder / name
     for attempt in itertools.count(2):

@@ -72,7 +72,7 @@ def check_convergence(history: dict[str, list[float]]) -> None:
         if not np.isfinite(losses).all():
             raise UsageError(
                 f"training diverged in epoch {epoch}, where the loss is no number any more; "
-                "give a smaller --learning-rate, or --precision float32"
+                "give a smaller --learning-rate (or --fine-tune), or --precision float32"
             )
 
 
