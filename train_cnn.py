@@ -27,11 +27,7 @@ from vision101.run_report import write_run_report
 from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
 from vision101.sources import find_photos
 from vision101.split import split_photos
-from vision101.training import (
-    build_learning_rate_schedule,
-    check_convergence,
-    choose_precision,
-)
+from vision101.training import build_learning_rate_schedule, check_convergence, choose_precision
 
 import keras
 

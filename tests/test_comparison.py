@@ -250,17 +250,21 @@ def test_only_complete_runs_are_compared(run_compare, capsys, tmp_path):
 def test_runs_with_damaged_predictions_keep_no_others_from_being_compared(
     monkeypatch, capsys, tmp_path
 ):
-    for name in ("a", "b", "c", "d"):
+    for name in ("a", "b", "c", "d", "e"):
         make_run(tmp_path, name, f"CNN {name}")
     path = tmp_path / "b" / "predictions.csv"
     path.write_text(path.read_text()[:20])
+    path = tmp_path / "e" / "predictions.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:50]))
     path = tmp_path / "d" / "predictions.csv"
     path.write_text(path.read_text().replace("unseen 5 ", "unseen 55 "))
     monkeypatch.setattr(sys, "argv", ["compare.py", "--output-dir", str(tmp_path)])
     compare.main()
     shown, complaints = map(unwrap, capsys.readouterr())
     assert "predictions.csv lacks columns" in complaints
+    assert "predictions.csv lacks photos" in complaints
     assert "CNN b" not in shown
+    assert "CNN e" not in shown
     assert "2 pairs could not be tested: their predictions.csv are not about" in shown
     assert "CNN a and CNN c are right on the same photos" in shown
 

@@ -171,7 +171,7 @@ def _load_run(folder: Path) -> Run:
             if not Path(row["path"]).is_absolute()
         )
         photos_hash = hashlib.sha256("".join(photos).encode(errors="surrogateescape")).hexdigest()
-        outcomes = _read_outcomes(folder)
+        outcomes = _read_outcomes(folder, results["unseen"]["count"])
         run = Run(folder, results["title"], config, results, photos_hash, outcomes)
         # Without these, it could not be shown.
         _ = run.score + results["parameters"] + results["seconds_per_photo"]
@@ -191,18 +191,21 @@ def _read_split(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _read_outcomes(folder: Path) -> list[Outcome]:
+def _read_outcomes(folder: Path, count: int) -> list[Outcome]:
     path = folder / PREDICTIONS_NAME
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         headings, *rows = list(csv.reader(file)) or [[]]
     # By position, since a class may be called like one of these columns.
     if tuple(headings[:5]) != PREDICTION_COLUMNS[:5]:
         raise ValueError(f"{PREDICTIONS_NAME} lacks columns")
-    return sorted(
+    outcomes = sorted(
         Outcome(sha256, label, path, label == predicted)
         for path, sha256, part, label, predicted, *_ in rows
         if part == "unseen"
     )
+    if len(outcomes) != count:
+        raise ValueError(f"{PREDICTIONS_NAME} lacks photos")
+    return outcomes
 
 
 def group_by_split(runs: Iterable[Run]) -> list[Split]:

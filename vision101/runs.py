@@ -244,7 +244,7 @@ def find_run_on_split(
     """Return the newest complete run of a kind (`cnn` or `transfer`) on the same split, if any."""
     try:
         folders = list_runs(output_folder)
-    except UsageError:
+    except (UsageError, OSError):  # none, or one that is being removed just now
         return None
     for folder in reversed(folders):
         # Folders that are none of ours, or damaged, must not stop a run that has just trained.
