@@ -269,9 +269,8 @@ def plot_confusion(
         step = math.ceil(len(class_names) / NUMBERED_CLASSES)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(range(0, len(class_names), step), class_names[::step])
-    axes.set(
-        title=f"{title}: unseen photos by answer", xlabel="predicted class", ylabel="true class"
-    )
+    heading = textwrap.fill(f"{title}: unseen photos by answer", 56)  # as wide as the picture
+    axes.set(title=heading, xlabel="predicted class", ylabel="true class")
     save_figure(figure, run_folder / "plots" / "confusion.png")
 
 
