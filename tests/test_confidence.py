@@ -1,13 +1,13 @@
 """Confidence that deserves its name."""
 
 from vision101.confidence import (
+    apply_temperature,
     calibrate_model,
     choose_threshold,
     estimate_calibration_noise,
     judge_answers,
     measure_calibration,
     trace_coverage,
-    undo_calibration,
 )
 from vision101.datasets import Examples
 from vision101.evaluation import predict
@@ -56,7 +56,7 @@ def test_calibration_can_be_undone(overconfident):
     before, _ = predict(expose_features(head), examples.inputs)
     temperature = calibrate_model(head, examples)
     after, _ = predict(expose_features(head), examples.inputs)
-    np.testing.assert_allclose(undo_calibration(after, temperature), before, atol=1e-4)
+    np.testing.assert_allclose(apply_temperature(after, 1 / temperature), before, atol=1e-4)
 
 
 def test_calibration_error_of_a_small_example():

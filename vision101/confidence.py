@@ -11,7 +11,7 @@ from vision101.models import CLASSIFIER_NAME, expose_features
 import keras
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import softmax
 
 # Temperatures to choose among: far more than any network needs.
 TEMPERATURES = (0.05, 20.0)
@@ -19,6 +19,9 @@ TEMPERATURES = (0.05, 20.0)
 # Spread of the logarithm of networks' temperatures, as a weak prior: where all validation photos
 # are right, which happens with few, nothing else would keep confidence from going to 100 %.
 LOG_TEMPERATURE_SPREAD = 0.5
+
+# Probabilities may be zero, their logarithms may not.
+TINY = np.finfo(np.float32).tiny
 
 # Bins of confidence of one width, as Guo et al. and most others have it.
 CALIBRATION_BINS = 15
@@ -44,27 +47,41 @@ def calibrate_model(model: keras.Model, validation: Examples) -> float:
         its logarithm. With many photos, that is the one with the smallest cross-entropy.
     """
     probabilities, _ = predict(expose_features(model), validation.inputs)
-    true_labels = validation.labels.argmax(axis=1)
-    # Softmax forgets a constant that is added to all of its inputs, so logarithms of its outputs
-    # are as good as its inputs.
-    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-
-    def improbability(log_temperature: float) -> float:
-        log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
-        cross_entropy = -log_probabilities[np.arange(len(true_labels)), true_labels].sum()
-        return cross_entropy + (log_temperature / LOG_TEMPERATURE_SPREAD) ** 2 / 2
-
-    best = minimize_scalar(improbability, bounds=np.log(TEMPERATURES), method="bounded")
-    temperature = float(np.exp(best.x))
+    temperature = fit_temperature(validation.labels, probabilities)
     classifier = model.get_layer(CLASSIFIER_NAME)
     classifier.set_weights([weights / temperature for weights in classifier.get_weights()])
     return temperature
 
 
-def undo_calibration(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the probabilities, (photos, classes), that the model gave before calibration."""
-    powers = np.maximum(probabilities, np.finfo(np.float32).tiny).astype(float) ** temperature
-    return powers / powers.sum(axis=1, keepdims=True)
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the most probable temperature, given photos and a weak prior on its logarithm.
+
+    Args:
+        labels: One-hot array of shape (photos, classes).
+        probabilities: float array of shape (photos, classes), 0-1.
+    """
+    right = labels.astype(bool)
+
+    def improbability(log_temperature: float) -> float:
+        scaled = apply_temperature(probabilities, np.exp(log_temperature))
+        cross_entropy = -np.log(np.maximum(scaled[right], TINY)).sum()
+        return cross_entropy + (log_temperature / LOG_TEMPERATURE_SPREAD) ** 2 / 2
+
+    best = minimize_scalar(improbability, bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(best.x))
+
+
+def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return what a softmax that gave these probabilities gives with its inputs divided by the
+    temperature; 1 / temperature takes that back.
+
+    Args:
+        probabilities: float array of shape (photos, classes), 0-1.
+        temperature: Above 1, all answers become less confident; below, more.
+    """
+    # Softmax forgets a constant that is added to all of its inputs, so logarithms of its outputs
+    # are as good as its inputs.
+    return softmax(np.log(np.maximum(probabilities, TINY).astype(float)) / temperature, axis=1)
 
 
 def judge_answers(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from vision101.confidence import (
+    apply_temperature,
     choose_threshold,
     estimate_calibration_noise,
     judge_answers,
     measure_calibration,
-    undo_calibration,
 )
 from vision101.datasets import Examples
 from vision101.evaluation import (
@@ -90,7 +90,7 @@ def judge_model(
 
     labels, answered = examples["unseen"].labels, sure["unseen"]
     after = judge_answers(labels, probabilities["unseen"])
-    before = judge_answers(labels, undo_calibration(probabilities["unseen"], temperature))
+    before = judge_answers(labels, apply_temperature(probabilities["unseen"], 1 / temperature))
     _, right = after
     confidence = {
         "temperature": temperature,

@@ -12,10 +12,10 @@ matplotlib.use("Agg")  # Pictures go to files; a machine may have no screen.
 from vision101.answers import Answer
 from vision101.command_line import UsageError
 from vision101.confidence import (
+    apply_temperature,
     judge_answers,
     measure_calibration,
     trace_coverage,
-    undo_calibration,
 )
 from vision101.datasets import Examples
 from vision101.evaluation import print_scores
@@ -103,7 +103,7 @@ def plot_confidence(
     figure, (reliability_axes, coverage_axes) = plt.subplots(
         1, 2, figsize=(12, 5.6), layout="constrained"
     )
-    before = undo_calibration(probabilities, confidence["temperature"])
+    before = apply_temperature(probabilities, 1 / confidence["temperature"])
     reliability_axes.plot((0, 100), (0, 100), ":", color="0.5", label="as it should be")
     for name, values, colour, marker in (
         ("before", before, ORANGE, "s"),
