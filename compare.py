@@ -1,7 +1,7 @@
 """Set runs side by side: which is better, by how much, and whether that is more than chance.
 
     python compare.py                            all complete runs in outputs/
-    python compare.py outputs/*-seed-0           those named
+    python compare.py outputs/*-cnn-*            only these
     python compare.py --markdown                 just the tables, for a README
     python compare.py --output-dir experiments/  runs that lie elsewhere
 

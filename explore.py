@@ -1,13 +1,13 @@
 """Look at your photos before training on them, and find what is wrong with them.
 
     python explore.py                            tf_flowers, with the ImageNet ResNet50
-    python explore.py --data my_photos/          one sub-folder a class
+    python explore.py --data my_photos/          one sub-folder per class
     python explore.py --skip-labels              needs no pretrained network
     python explore.py --run outputs/<run>        doubts labels with a network of your own
 
-Leaves pictures, lists and report.html in outputs/<time>-explore/, and the photos as they are. What
-you then find wrong, training leaves out with --exclude FILE.csv. On 2,962 photos and two
-processor cores it takes about a minute, and the features that labels are checked with take longer.
+Writes pictures, lists and report.html to outputs/<time>-explore/; the photos are not changed. Give
+what you find wrong to the training scripts as --exclude FILE.csv. For 2,962 photos it takes about a
+minute on two processor cores, and longer for the features that labels are checked with.
 """
 
 import argparse
@@ -42,14 +42,14 @@ from vision101.training import choose_precision
 import keras
 
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # as in train_transfer.py, so its features are used
-IMAGE_SIZE = 224  # pixels a side: the largest that the training scripts use by default
+IMAGE_SIZE = 224  # pixels per side: the largest that the training scripts use by default
 
 
 def main() -> None:
     arguments = parse_arguments()
     image_size = arguments.image_size
 
-    # Photos, and the files that are none.
+    # Photos, and files that cannot be read as photos.
     source = find_photos(arguments.data)
     files = index_files(source)
     photos = exclude_photos(keep_readable(files, source), source, arguments.exclude)
@@ -66,14 +66,14 @@ def main() -> None:
     plot_measurements(folder, photos, measurements, title)
     advice = advise(photos, measurements, image_size)
 
-    # Files that are broken, tiny or extreme, and photos that are there twice.
+    # Files that are broken, tiny or extreme, and duplicates.
     problems = find_file_problems(files, photos, measurements.values["contrast"], image_size)
     write_file_problems(folder, problems, source)
     positions = list(find_near_duplicates(photos))
     duplicates = describe_duplicates(photos, positions)
     write_duplicates(folder, duplicates, source)
 
-    # Labels that a classifier doubts which has not learnt from them.
+    # Labels that are doubted by a classifier which has not learnt from them.
     check = LabelCheck([], None, note)
     if network:
         features = compute_features(network, photos, 1, "all photos")[:, 0]

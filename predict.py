@@ -1,15 +1,15 @@
-"""Name what is in photos, with a model that a training script made; say when it is not sure.
+"""Classify photos with a model that a training script made, and say when it is not sure.
 
     python predict.py photo.jpg                  the newest complete run in outputs/
     python predict.py --top 5 my_photos/         every photo in a folder
     python predict.py --explain why.png photo.jpg      shows where the model looked
     python predict.py --review review.csv my_photos/   what a person should look at
-    python predict.py --json *.jpg               one JSON object a photo, one photo a line
+    python predict.py --json *.jpg               one line of JSON per photo
     python predict.py - < photo.jpg              from standard input
     python predict.py --run outputs/<run> photo.jpg
 
-Exits with 1 if a photo could not be read, with 2 after wrong use, and with 3 if asked to
---fail-if-unsure and a photo's answer is not sure.
+Exits with 1 if a photo could not be read, with 2 after wrong use, and with 3 under
+--fail-if-unsure if an answer is not sure.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from vision101.runs import find_run, load_run
 
 TOP = 3  # classes to show: the answer, and what it might have been
 UNSURE_EXIT_CODE = 3
-BAR_WIDTH = 20  # characters of a probability of 100 %
+BAR_WIDTH = 20  # characters, for a probability of 100 %
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
     for flag, path in (("--explain", arguments.explain), ("--review", arguments.review)):
         # It may be a photo, or a list with a person's work in it.
         if path and path.exists():
-            raise UsageError(f"{flag} {path}: is there already; give another name, or remove it")
+            raise UsageError(f"{flag} {path}: already exists; give another name, or remove it")
     if arguments.review and "-" in arguments.photos:
         raise UsageError("--review: standard input has no path to list; name files or folders")
     files = list(find_files(arguments.photos))
@@ -104,7 +104,7 @@ def print_answer(answer: Answer, top: int) -> None:
         bar = "█" * round(BAR_WIDTH * probability)
         print(f"  {class_name:{width}}  {100 * probability:5.1f} %  {bar}".rstrip())
     if answer.novel:
-        print("  Not sure: unlike all photos that it learnt from. Perhaps none of the classes.")
+        print("  Not sure: unlike all photos that it learnt from; perhaps none of the classes.")
     elif not answer.sure:
         print("  Not sure: not confident enough. Ask a person.")
 

@@ -4,7 +4,7 @@
     python train_cnn.py --recipe augmented       the same network, on varied photos
     python train_cnn.py --recipe tuned           the best small network that we know of
     python train_cnn.py --data sample            painted photos, needs no internet
-    python train_cnn.py --data my_photos/        one sub-folder a class
+    python train_cnn.py --data my_photos/        one sub-folder per class
 
 On unseen photos of tf_flowers, mean of three seeds, on two processor cores: base 62 % (3 minutes),
 augmented 76 % (9 to 25), tuned 88 % (32 to 41). See README.md for their spread.
@@ -35,24 +35,24 @@ import keras
 class Recipe(NamedTuple):
     """What tells one way of training from another."""
 
-    build_model: Callable[[int, int], keras.Model]  # of the number of classes, the image size
-    image_size: int  # pixels a side: more show finer things, and take longer by the square
+    build_model: Callable[[int, int], keras.Model]  # of (class_count, image_size)
+    image_size: int  # pixels per side: twice as many show finer detail, and take four times as long
     epochs: int
     learning_rate: float  # at its peak
-    crop: float = 0.0  # side of the random pieces to train on, as a share; 0: no augmentation
-    blend: bool = False  # train on blends of pairs of them
-    mirror: bool = False  # answer for a photo and its mirror image, averaged
-    label_smoothing: float = 0.0  # share of certainty taken from the labels: not all are right
+    crop: float = 0.0  # side of what random crops are resized to, as a share; 0: no augmentation
+    blend: bool = False  # train on blends of pairs of crops
+    mirror: bool = False  # average the answers for a photo and its mirror image
+    label_smoothing: float = 0.0  # share of a label that goes to all classes alike
     weight_decay: float = 0.0
 
 
-# Knows its photos by heart after ten epochs: more would be more of the same.
+# Knows its photos by heart after about ten epochs: more would not help.
 BASE = Recipe(build_base_cnn, image_size=128, epochs=15, learning_rate=1e-3)
-# Never sees a photo twice alike, so it goes on learning for longer.
+# Never sees the same picture twice, so it goes on learning for longer.
 AUGMENTED = BASE._replace(crop=1.0, epochs=40)
-# A better network, with all that keeps it from learning photos by heart. Random pieces show
-# flowers larger than whole photos do; making the pieces smaller evens that out (Touvron et al.
-# 2019, "Fixing the train-test resolution discrepancy").
+# A better network, with all that keeps it from learning photos by heart. Random crops show flowers
+# larger than whole photos do; training on smaller images makes up for that (Touvron et al. 2019,
+# "Fixing the train-test resolution discrepancy").
 TUNED = Recipe(
     build_tuned_cnn,
     image_size=160,
@@ -65,7 +65,7 @@ TUNED = Recipe(
     weight_decay=0.05,
 )
 RECIPES = {"base": BASE, "augmented": AUGMENTED, "tuned": TUNED}
-BATCH_SIZE = 32  # a thousand photos are few: larger batches would leave few steps to learn in
+BATCH_SIZE = 32  # with a thousand photos, larger batches would leave few steps to learn in
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def main() -> None:
     keras.utils.set_random_seed(arguments.seed)
     stopwatch = Stopwatch()
 
-    # Photos, split into parts with as many of each class, and decoded once.
+    # Photos, split into parts with the same number of each class, and decoded once.
     source = find_photos(arguments.data)
     photos = exclude_photos(index_photos(source), source, arguments.exclude)
     class_names = list_classes(photos)
@@ -82,7 +82,7 @@ def main() -> None:
     examples = decode_split(split, class_names, arguments.image_size)
     stopwatch.end_stage("photos")
 
-    # Datasets. Only training photos are varied, and shuffled.
+    # Datasets. Only training photos are augmented, and shuffled.
     crop_size = round(recipe.crop * arguments.image_size)
     augment = build_augmentation(crop_size, recipe.blend) if crop_size else None
     train_dataset = build_dataset(examples["train"], arguments.batch_size, augment, arguments.seed)
@@ -117,7 +117,7 @@ def main() -> None:
     check_convergence(history)
     stopwatch.end_stage("training")
 
-    # Set its confidence right, and save it in float32, which every machine is good at.
+    # Calibrate its confidence, and save it in float32, which runs well on every machine.
     best_model = keras.saving.load_model(checkpoint, compile=False)
     if recipe.mirror:
         best_model = average_with_mirror(best_model)
@@ -148,6 +148,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument("--recipe", choices=RECIPES, default="base", help="default: base")
     add_training_arguments(parser, BATCH_SIZE)
+    # Parsed twice: the recipe decides the defaults of other flags.
     recipe = RECIPES[parser.parse_args().recipe]
     parser.set_defaults(
         image_size=recipe.image_size, epochs=recipe.epochs, learning_rate=recipe.learning_rate

@@ -4,7 +4,7 @@
     python train_transfer.py --fine-tune 40      and then its last 40 layers too, gently
     python train_transfer.py --backbone MobileNetV2
     python train_transfer.py --weights none      without a download: shows how, not how well
-    python train_transfer.py --data my_photos/   one sub-folder a class
+    python train_transfer.py --data my_photos/   one sub-folder per class
 
 On unseen photos of tf_flowers, mean of three seeds, a frozen MobileNetV1 (ImageNet) reached 91 %,
 and 92.5 % fine-tuned (7 to 10 minutes more on two processor cores).
@@ -17,14 +17,23 @@ from vision101.backbones import build_backbone, print_trainable, unfreeze_last_l
 from vision101.command_line import ArgumentParser, add_transfer_arguments, run_script
 from vision101.confidence import calibrate_model
 from vision101.datasets import build_dataset, decode_split
+from vision101.evaluation import print_scores
 from vision101.features import compute_split_features
 from vision101.judgement import judge_model, print_judgement
 from vision101.models import build_head, join_backbone_and_head, rebuild_model
 from vision101.photos import index_photos, list_classes
-from vision101.plots import plot_curves, plot_judgement, show_beside_cnn
+from vision101.plots import plot_curves, plot_judgement, plot_side_by_side
 from vision101.review import add_photos, exclude_photos
 from vision101.run_report import write_run_report
-from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
+from vision101.runs import (
+    FinishedRun,
+    Stopwatch,
+    find_run_on_split,
+    finish_run,
+    save_model,
+    start_run,
+    summarize_run,
+)
 from vision101.sources import find_photos
 from vision101.split import split_photos
 from vision101.training import build_learning_rate_schedule, check_convergence, choose_precision
@@ -33,15 +42,15 @@ import keras
 import tensorflow as tf
 
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # the article's
-IMAGE_SIZE = 224  # pixels a side: what most pretrained networks learnt from
+IMAGE_SIZE = 224  # pixels per side: what most pretrained networks learnt from
 BATCH_SIZE = 32
 VIEWS = 6  # of each training photo; each costs one pass through the backbone
 EPOCHS = 60  # of the head: fractions of a second each
 LEARNING_RATE = 1e-3
-FINE_TUNE_EPOCHS = 12  # of the whole: a pass through the backbone each
+FINE_TUNE_EPOCHS = 12  # of the whole network: each runs the backbone, forward and back
 FINE_TUNE_LEARNING_RATE = 6e-5  # larger steps would undo what a million photos taught
 WEIGHT_DECAY = 0.01
-LABEL_SMOOTHING = 0.1  # share of certainty taken from the labels: not all are right
+LABEL_SMOOTHING = 0.1  # share of a label that goes to all classes alike: not all are right
 
 
 def main() -> None:
@@ -50,7 +59,7 @@ def main() -> None:
     keras.utils.set_random_seed(seed)
     stopwatch = Stopwatch()
 
-    # Photos, split into parts with as many of each class.
+    # Photos, split into parts with the same number of each class.
     source = find_photos(arguments.data)
     photos = exclude_photos(index_photos(source), source, arguments.exclude)
     class_names = list_classes(photos)
@@ -64,8 +73,9 @@ def main() -> None:
     model = join_backbone_and_head(backbone.model, head)
     print_trainable(model)
 
-    # A frozen backbone says the same of the same picture every time. So it is asked once, and
-    # what it says is kept; the head learns from that. The plain way asks it in every epoch.
+    # A frozen backbone gives the same features for the same picture every time. So they are
+    # computed once and kept, and the head learns from them. The plain way runs the backbone in
+    # every epoch.
     if arguments.feature_cache:
         trained = head
         examples = compute_split_features(backbone, split, class_names, arguments.views)
@@ -83,8 +93,9 @@ def main() -> None:
     run_folder = start_run("transfer", recipe, arguments, settings, source, split)
     train_dataset = build_dataset(examples["train"], batch_size, shuffle_seed=seed, views=True)
     validation_dataset = build_dataset(examples["validation"], batch_size)
-    plan = arguments.epochs, arguments.learning_rate
-    history = fit(trained, train_dataset, validation_dataset, *plan, run_folder)
+    epochs, learning_rate = arguments.epochs, arguments.learning_rate
+    datasets = train_dataset, validation_dataset
+    history = fit(trained, *datasets, epochs, learning_rate, run_folder)
     stopwatch.end_stage("training")
 
     # On request, train the last layers of the backbone too, on the views themselves.
@@ -96,16 +107,19 @@ def main() -> None:
             examples = decode_split(split, class_names, image_size, arguments.views)
         train_dataset = build_dataset(examples["train"], batch_size, shuffle_seed=seed, views=True)
         validation_dataset = build_dataset(examples["validation"], batch_size)
-        plan = FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE
-        history = fit(model, train_dataset, validation_dataset, *plan, run_folder, history)
+        epochs, learning_rate = FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE
+        datasets = train_dataset, validation_dataset
+        history = fit(model, *datasets, epochs, learning_rate, run_folder, history)
         stopwatch.end_stage("fine-tuning")
 
-    # Set the best epoch's confidence right, and save it in float32, good on every machine.
-    best_model = rebuild_model(model, "float32")
-    judged = best_model if trained is model else head  # the head alone, of features
-    temperature = calibrate_model(judged, examples["validation"])
-    if judged is head:
-        best_model.set_weights(model.get_weights())  # those of the calibrated head, too
+    # Calibrate its confidence, and save it in float32, which runs well on every machine.
+    if trained is head:  # its layers are also the last ones of the model
+        temperature = calibrate_model(head, examples["validation"])
+        best_model = rebuild_model(model, "float32")
+        judged = head
+    else:
+        judged = best_model = rebuild_model(model, "float32")
+        temperature = calibrate_model(best_model, examples["validation"])
     save_model(best_model, run_folder)
 
     # Judge it, once, on photos that had no part in training.
@@ -115,13 +129,15 @@ def main() -> None:
     # Show it, and beside it the newest CNN on the same split, if there is one.
     title = backbone.title + (", fine-tuned" if arguments.fine_tune else "")
     title += " on painted sample photos" if source.painted else ""
-    if judged is head:  # of features there is nothing to see
+    if judged is head:  # features cannot be shown, so decode the photos
         examples = decode_split({"unseen": split["unseen"]}, class_names, image_size)
     unseen = examples["unseen"]
     plot_curves(run_folder, history, title)
     plot_judgement(run_folder, judgement, unseen, title)
     print_judgement(judgement, title)
-    show_beside_cnn(run_folder, split, history, judgement.scores, title)
+    if cnn := find_run_on_split(run_folder.parent, "cnn", split):
+        plot_side_by_side(run_folder, cnn, FinishedRun(title, history, judgement.scores))
+        print_scores(cnn.scores, cnn.title)
     seconds = stopwatch.seconds
     results = summarize_run(judgement, best_model, unseen, history, seconds, title, source)
     write_run_report(run_folder, results, judgement, best_model, unseen, split)
@@ -137,8 +153,10 @@ def fit(
     run_folder: Path,
     earlier: dict[str, list[float]] | None = None,
 ) -> dict[str, list[float]]:
-    """Compile and fit, going on where the history of `earlier` epochs ends, and leave the model
-    with the weights of the best epoch of all; return the history of all.
+    """Compile and fit a model, and leave it with the weights of its best epoch.
+
+    With the history of `earlier` epochs it goes on from there, and the best epoch may be one of
+    those. Returns the history of all epochs.
     """
     earlier = earlier or {"loss": [], "val_accuracy": []}
     done = len(earlier["loss"])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-SIZE = 320  # pixels a side
+SIZE = 320  # pixels per side
 
 
 def paint_other_things(count: int, seed: int = 0) -> list[Image.Image]:

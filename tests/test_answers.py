@@ -48,7 +48,7 @@ def thresholds(finished_run, monkeypatch):
     [
         (0, np.inf, True, False, None),
         (1, np.inf, False, False, "Ask a person"),
-        (0, 0, False, True, "Perhaps none of the classes"),
+        (0, 0, False, True, "perhaps none of the classes"),
     ],
 )
 def test_doubt_is_told_in_words_in_json_and_in_the_exit_code(
@@ -107,9 +107,9 @@ def test_nothing_is_overwritten(flag, ask, painted_folder, tmp_path):
     for name in ("one.jpg", "two.jpg"):
         shutil.copy(painted_folder / "roses" / "roses-0001.jpg", tmp_path / name)
     before = (tmp_path / "one.jpg").read_bytes()
-    with pytest.raises(predict.UsageError, match="one.jpg: is there already"):
+    with pytest.raises(predict.UsageError, match="one.jpg: already exists"):
         ask(flag, tmp_path / "one.jpg", tmp_path / "two.jpg")
-    with pytest.raises(predict.UsageError, match="is there already"):
+    with pytest.raises(predict.UsageError, match="already exists"):
         ask(flag, tmp_path, tmp_path / "two.jpg")
     assert (tmp_path / "one.jpg").read_bytes() == before
 

@@ -202,6 +202,30 @@ def test_seeds_of_a_recipe_are_one_row(run_compare, tmp_path):
     ) in shown
 
 
+def test_recipes_do_not_compare_over_different_splits(run_compare, tmp_path):
+    """Other counts per class make other splits of the same photos and seeds."""
+    for seed in (0, 1):
+        make_run(tmp_path, f"a{seed}", "base CNN", range(4), seed)
+        make_run(tmp_path, f"b{seed}", "tuned CNN", range(2), seed, per_class=100)
+    found = group_by_recipe(load_runs([], tmp_path))
+    assert [recipe.title for recipes in found.values() for recipe in recipes] == [
+        "base CNN",
+        "tuned CNN",
+    ]
+    assert "flowers, 100 of each class to learn from" in found
+    assert "minus" not in run_compare("--markdown", "--output-dir", tmp_path)
+
+
+def test_what_is_answered_compares_for_one_target_only(run_compare, tmp_path):
+    make_run(tmp_path, "a", "base CNN", range(4), target_accuracy=0.95)
+    make_run(tmp_path, "b", "tuned CNN", range(2), target_accuracy=0.95)
+    assert "target accuracies differ" not in unwrap(run_compare("--output-dir", tmp_path))
+    make_run(tmp_path, "c", "tuned CNN", range(2), target_accuracy=0.99)
+    shown = unwrap(run_compare("--output-dir", tmp_path))
+    assert "target accuracies differ" in shown
+    assert "tuned CNN, target accuracy 0.99 99.0 %" in shown
+
+
 def test_added_photos_belong_to_the_recipe_and_not_to_the_photos(tmp_path):
     for seed in (0, 1):
         make_run(tmp_path, f"a{seed}", "base CNN", range(4), seed)
@@ -240,8 +264,8 @@ def test_only_complete_runs_are_compared(run_compare, capsys, tmp_path):
     for name, problem in (
         ("unfinished", "did not finish"),
         ("damaged", "cannot be read"),
-        ("nothing", "no folder of a run"),
-        (next(tmp_path.glob("*-compare")).name, "no folder of a run"),
+        ("nothing", "not the folder of a run"),
+        (next(tmp_path.glob("*-compare")).name, "not the folder of a run"),
     ):
         with pytest.raises(UsageError, match=problem):
             load_runs([tmp_path / name], tmp_path)

@@ -46,7 +46,14 @@ def test_accuracy_interval_agrees_with_an_exact_one(hits, count):
 
 
 @pytest.mark.parametrize(
-    ("recalls", "photos"), [((0.9, 0.8, 0.6), 40), ((0.98,) * 5, 20), ((0.9,) * 20, 20)]
+    ("recalls", "photos"),
+    [
+        ((0.9, 0.8, 0.6), 40),
+        ((0.98,) * 5, 20),
+        ((0.9,) * 20, 20),
+        ((0.7,) * 100, 1),
+        ((0.9,) * 4, (50, 296, 116, 205)),
+    ],
 )
 def test_balanced_interval_covers_as_often_as_it_says(recalls, photos):
     generator = np.random.default_rng(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import explore
 from vision101.advice import advise
+from vision101.answers import Answer, write_review
 from vision101.backbones import cut_classifier
 from vision101.command_line import ArgumentParser, UsageError, add_photo_arguments
 from vision101.duplicates import describe_duplicates
@@ -319,6 +320,18 @@ def test_exclude_knows_photos_by_content_under_other_names(source, tmp_path):
     assert kept == [photo for photo in photos if photo is not photos[4]]
 
 
+def test_list_of_photos_to_review_can_be_excluded(source, tmp_path):
+    """As predict.py --review writes it of a folder, which here was reached over a link."""
+    photos = index_photos(source, tmp_path / "data")
+    (tmp_path / "link").symlink_to(source.folder)
+    answers = [
+        Answer(str(tmp_path / "link" / source.place(photo.path)), [("roses", 0.5)], False, False)
+        for photo in photos[:2]
+    ]
+    write_review(tmp_path / "list.csv", answers)
+    assert exclude_photos(photos, source, [tmp_path / "list.csv"]) == photos[2:]
+
+
 def test_several_lists_are_all_heeded(source, tmp_path, capsys):
     photos = index_photos(source, tmp_path / "data")
     lists = [tmp_path / "a.csv", tmp_path / "b.csv"]
@@ -338,6 +351,7 @@ def test_several_lists_are_all_heeded(source, tmp_path, capsys):
     [
         ("path\ndaisy/daisy-0001.jpg\n\ndaisy/nobody.jpg\n", "line 4, daisy/nobody.jpg"),
         ("path,sha256\ndaisy/daisy-0001.jpg,abc\n", "line 2, daisy/daisy-0001.jpg"),
+        (f"path\n{Path(__file__).as_posix()}\n", "line 2, .*test_explore.py"),
         ("file\ndaisy/daisy-0001.jpg\n", "no column path"),
         ("", "no column path"),
         (None, "cannot be read"),

@@ -167,10 +167,10 @@ def test_second_start_reads_new_and_changed_files_only(photo_folder, tmp_path, m
     source = PhotoSource(photo_folder, painted=False)
     first = index_photos(source, tmp_path / "data")
     looked_at = []
-    look_at = photos_module.look_at_photo
+    look_at = photos_module.index_file
     monkeypatch.setattr(
         photos_module,
-        "look_at_photo",
+        "index_file",
         lambda path, name: looked_at.append(path.name) or look_at(path, name),
     )
     assert index_photos(source, tmp_path / "data") == first
@@ -232,7 +232,7 @@ def test_folders_of_parts_are_not_taken_for_classes(photo_folder, tmp_path):
     for part in ("train", "test"):
         for class_name in ("daisy", "roses"):
             shutil.copytree(photo_folder / class_name, tmp_path / "parts" / part / class_name)
-    with pytest.raises(UsageError, match="test and train are no classes but parts"):
+    with pytest.raises(UsageError, match="test and train are parts of a split, not classes"):
         index_photos(PhotoSource(tmp_path / "parts", painted=False), tmp_path / "data")
 
 

@@ -17,6 +17,7 @@ from conftest import PROJECT
 from PIL import Image, ImageOps
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+MEASUREMENTS = (PROJECT / "docs" / "measurements.md").read_text(encoding="utf-8")
 BLOCKS = "".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
 SETUP_COMMANDS = [line for line in BLOCKS.splitlines() if "venv" in line and " && " in line]
 SCRIPT_COMMANDS = sorted(
@@ -53,7 +54,7 @@ def furnished_project(project, painted_folder):
         shutil.copy(original, project / "data/sample/tulips" / f"tulips-{number:04}.jpg")
     for name in ("photo.jpg", "another_photo.jpg", "other.png"):
         Image.open(photo).save(project / name)
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", MEASUREMENTS, re.DOTALL)
     offline = code.replace("include_top=False", "include_top=False, weights=None")
     subprocess.run([sys.executable, "-c", offline], cwd=project, check=True, capture_output=True)
     assert (project / "mobilenet_v1.keras").is_file()
@@ -101,9 +102,13 @@ def test_setup_commands_use_files_and_flags_that_are_there():
 
 
 def test_links_and_pictures_are_there():
+    titles = re.findall(r"^## (.*)$", MEASUREMENTS, re.M)
+    titles = [title.lower().replace(" ", "-") for title in titles]
     for target in re.findall(r"\]\(([^)]+)\)", README):
         if not target.startswith("http"):
-            assert (PROJECT / target).exists(), target
+            path, _, section = target.partition("#")
+            assert (PROJECT / path).exists(), target
+            assert not section or section in titles, target
 
 
 @pytest.mark.parametrize("script", [train_cnn, train_transfer, compare, explore, predict])

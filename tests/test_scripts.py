@@ -254,7 +254,7 @@ def test_newest_complete_run_is_used(finished_run, run_script, project, painted_
 
 def test_incomplete_or_missing_runs_are_usage_errors(fail, finished_run, tmp_path):
     code, line = fail(predict, "--run", tmp_path, "photo.jpg")
-    assert (code, "no folder of a run" in line) == (2, True)
+    assert (code, "not the folder of a run" in line) == (2, True)
     run = shutil.copytree(finished_run[0], tmp_path / "run")
     model = (run / "best.keras").read_bytes()
     for damaged in (b"damaged", model[:1000], model[:5000] + b"x" + model[5001:]):

@@ -1,14 +1,14 @@
 """The plumbing that the scripts share: one module for each stage of the pipeline, in this order.
 
 command_line       flags, and errors that a user can act on
-files              nothing is half-written
+files              writes files whole or not at all
 sample             paints the built-in photos; nothing in it is about learning
 sources            --data: where the photos come from
 photos             reads photos, and keeps an index of them
 observations       what can be measured of a photo
 advice             the augmentation that follows from it
 audit              files that are broken, tiny or extreme
-duplicates         photos that are there twice
+duplicates         photos of the same picture, or nearly so
 split              train, validation, unseen and surplus
 review             what a person decided: photos to leave out, photos to add
 augmentation       random variations of training photos
@@ -16,15 +16,15 @@ datasets           decoded photos as tf.data pipelines
 models             the networks
 training           precision and learning-rate schedule
 backbones          pretrained networks, frozen
-features           what a frozen backbone says of a photo, computed once
+features           outputs of a frozen backbone, computed once and kept
 labels             photos whose label a classifier doubts
 evaluation         scores with intervals
-confidence         calibrated, and "not sure" where it is too small
+confidence         calibration, and the threshold of "not sure"
 novelty            photos that are like none of the classes
-judgement          all that is known of a model at the end of a run
+judgement          scores, confidence and novelty of a trained model together
 explanation        where a model looked
-runs               one folder a run
-answers            what a model says of new photos
+runs               one folder per run
+answers            a model's answers for new photos
 plots              pictures of curves, mistakes and photos
 report             pages to read in a browser
 run_report         the page of a training run

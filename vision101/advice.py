@@ -53,10 +53,26 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
     """
     values = measurements.values
     class_names = [photo.class_name for photo in photos]
+    return [
+        _advise_crop(values["subject_share"]),
+        _advise_position(values["offset"]),
+        _advise_mirror(measurements.sideways),
+        _advise_turning(measurements.upper_light),
+        _advise_jitter("Lighting: brightness", values["brightness"], class_names),
+        _advise_jitter("Lighting: contrast", values["contrast"], class_names),
+        _advise_jitter("Colour scheme: saturation", values["colourfulness"], class_names),
+        _advise_hue(measurements.hues, class_names),
+        _advise_blur(values["sharpness"]),
+        _advise_clutter(values["clutter"], class_names),
+        _advise_size(values["shorter_side"], image_size),
+        _advise_balance(class_names),
+    ]
 
-    low, high = np.percentile(values["subject_share"], RANGE)
+
+def _advise_crop(subject_shares: np.ndarray) -> Advice:
+    low, high = np.percentile(subject_shares, RANGE)
     factor = np.sqrt(high / max(low, 0.1))
-    crop = Advice(
+    return Advice(
         "Close-up or zoom-out",
         f"In the middle 80 % of photos, the subject fills {low:.0f} to {high:.0f} % of the frame: "
         f"the nearest are {factor:.1f} times as close as the farthest.",
@@ -66,16 +82,20 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         else "All are about as close: crop little.",
     )
 
-    far = np.percentile(values["offset"], RANGE[1])
-    position = Advice(
+
+def _advise_position(offsets: np.ndarray) -> Advice:
+    far = np.percentile(offsets, RANGE[1])
+    return Advice(
         "Frame position",
         f"In nine of ten photos, the subject's centre is less than {far:.0f} % of half the "
         "diagonal off the middle.",
         "Crop anywhere and not only in the middle." if far > 10 else "Crop near the middle.",
     )
 
-    side = float(measurements.sideways.mean())
-    mirror = Advice(
+
+def _advise_mirror(sideways: np.ndarray) -> Advice:
+    side = float(sideways.mean())
+    return Advice(
         "Left and right",
         f"Subjects are on average {100 * abs(side):.0f} % of half the width "
         f"{'right' if side > 0 else 'left'} of the middle.",
@@ -84,8 +104,10 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         else "Left and right differ: find out why before you mirror photos.",
     )
 
-    lighter = float((measurements.upper_light > 0).mean())
-    upright = Advice(
+
+def _advise_turning(upper_light: np.ndarray) -> Advice:
+    lighter = float((upper_light > 0).mean())
+    return Advice(
         "Up and down",
         f"The upper half is the lighter one in {100 * lighter:.0f} % of photos.",
         "Up and down differ: do not turn photos upside down, nor by more than a few degrees."
@@ -93,26 +115,21 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         else "Light does not tell up from down: turning photos may be worth a try.",
     )
 
-    light = [
-        _advise_jitter(title, values[name], class_names)
-        for title, name in (
-            ("Lighting: brightness", "brightness"),
-            ("Lighting: contrast", "contrast"),
-            ("Colour scheme: saturation", "colourfulness"),
-        )
-    ]
 
-    told = explain_spread(measurements.hues, class_names)
-    colours = Advice(
+def _advise_hue(hues: np.ndarray, class_names: list[str]) -> Advice:
+    explained = explain_spread(hues, class_names)
+    return Advice(
         "Colour scheme: hue",
-        f"The class explains {100 * told:.0f} % of how subjects differ in hue.",
+        f"The class explains {100 * explained:.0f} % of how subjects differ in hue.",
         "Colour tells classes apart: shift hues by a few degrees at most."
-        if told > TELLING_SHARE
+        if explained > TELLING_SHARE
         else "Colour hardly tells classes apart: shift hues too.",
     )
 
-    blurred, usual = np.percentile(values["sharpness"], (RANGE[0], 50))
-    focus = Advice(
+
+def _advise_blur(sharpness: np.ndarray) -> Advice:
+    blurred, usual = np.percentile(sharpness, (RANGE[0], 50))
+    return Advice(
         "Focus",
         f"The least sharp tenth has less than {100 * blurred / max(usual, 1e-6):.0f} % of the "
         "sharpness of the middle photo.",
@@ -121,21 +138,25 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         else "Most are about as sharp: no need to blur any.",
     )
 
-    told = explain_spread(values["clutter"], class_names)
-    clutter = Advice(
+
+def _advise_clutter(clutter: np.ndarray, class_names: list[str]) -> Advice:
+    explained = explain_spread(clutter, class_names)
+    return Advice(
         "Presence of other objects",
-        f"The class explains {100 * told:.0f} % of how busy the surroundings are.",
+        f"The class explains {100 * explained:.0f} % of how busy the surroundings are.",
         "A network could go by the surroundings: crop, erase pieces or blend photos, and look at "
         "where its mistakes come from."
-        if told > TELLING_SHARE
+        if explained > TELLING_SHARE
         else "Surroundings are alike in all classes: nothing to do.",
     )
 
-    enlarged = (values["shorter_side"] < image_size).mean()
-    typical = int(np.percentile(values["shorter_side"], RANGE[0]))
-    pixels = Advice(
+
+def _advise_size(shorter_sides: np.ndarray, image_size: int) -> Advice:
+    enlarged = (shorter_sides < image_size).mean()
+    typical = int(np.percentile(shorter_sides, RANGE[0]))
+    return Advice(
         "Pixel size",
-        f"{100 * enlarged:.0f} % of photos have fewer than {image_size} pixels a side and are "
+        f"{100 * enlarged:.0f} % of photos have fewer than {image_size} pixels per side and are "
         "enlarged.",
         f"Nine in ten photos have {typical} pixels or more: a larger training size shows nothing "
         "more of the others."
@@ -143,29 +164,31 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         else f"There are pixels enough for a training size of {image_size}.",
     )
 
+
+def _advise_balance(class_names: list[str]) -> Advice:
     counts = Counter(class_names).most_common()
     (largest, most), (smallest, fewest) = counts[0], counts[-1]
-    balance = Advice(
+    return Advice(
         "Photos of each class",
         f"{largest} has {most / fewest:.1f} times as many as {smallest}.",
-        f"Training takes as many of each class as {smallest} allows: more photos of it help most."
+        "Training takes the same number of each class, which the smallest limits: more photos of "
+        f"{smallest} help most."
         if most > 1.2 * fewest
         else "Classes are of about the same size.",
     )
-    return [crop, position, mirror, upright, *light, colours, focus, clutter, pixels, balance]
 
 
 def _advise_jitter(title: str, values: np.ndarray, class_names: list[str]) -> Advice:
     """Suggest by how much to vary a number, from its relative deviation within the classes."""
-    told = explain_spread(values, class_names)
-    within = np.sqrt(values.var() * (1 - told))
+    explained = explain_spread(values, class_names)
+    within = np.sqrt(values.var() * (1 - explained))
     share = 100 * within / max(float(values.mean()), 1e-6)
     suggestion = f"Vary it by up to ± {round(share, -1):.0f} %."
-    if told > TELLING_SHARE:
+    if explained > TELLING_SHARE:
         suggestion += " It tells classes apart to some degree, so rather by less."
     return Advice(
         title,
         f"Within a class it differs by ± {share:.0f} % (standard deviation); the class explains "
-        f"{100 * told:.0f} % of all differences.",
+        f"{100 * explained:.0f} % of all differences.",
         suggestion,
     )

@@ -14,9 +14,10 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image, ImageEnhance, ImageOps
 
-# A crop keeps at least this share of the photo's area, and
+# Smallest share of a photo's area that a crop keeps.
 SMALLEST_CROP = 0.3
-# stretches one side against the other by up to this factor.
+
+# Largest factor by which a crop stretches one side against the other.
 LARGEST_STRETCH = 4 / 3
 
 # The second photo of a blended pair never outweighs the first.
@@ -32,11 +33,10 @@ COLOUR_JITTER = {
     "hue_factor": 0.03,
 }
 
-
-# Of a view, brightness, contrast and saturation change by up to this share.
+# Brightness, contrast and saturation of a view change by up to this share.
 VIEW_JITTER = 0.2
 
-# Raise it when views are made in another way: what was computed of the old ones is then not used.
+# Raise it when views are made in another way, so that features of the old ones are not used.
 VIEWS_VERSION = 1
 
 

@@ -171,14 +171,11 @@ def _hash_model(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -> int:
+def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -> None:
     """Make the last `count` layers of a backbone trainable, and the head with them.
 
     BatchNormalization stays as it is in both: its statistics, made from many photos, would be
     spoilt by batches of a few (Keras guide "Transfer learning & fine-tuning").
-
-    Returns:
-        How many layers with weights are now trainable.
     """
     backbone.trainable = head.trainable = True
     frozen = backbone.layers[: max(0, len(backbone.layers) - count)]
@@ -186,7 +183,6 @@ def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -
         layer.trainable = layer not in frozen and not isinstance(
             layer, keras.layers.BatchNormalization
         )
-    return sum(bool(layer.trainable_weights) for layer in backbone.layers)
 
 
 def print_trainable(model: keras.Model) -> None:

@@ -48,7 +48,7 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
         default="tf_flowers",
         metavar="PHOTOS",
         help="tf_flowers (the default; downloaded once), sample (painted, needs no internet), "
-        "a folder with one sub-folder a class, or a .tgz, .tar or .zip of such a folder",
+        "a folder with one sub-folder per class, or a .tgz, .tar or .zip of such a folder",
     )
     parser.add_argument(
         "--exclude",
@@ -95,7 +95,8 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> 
         "--image-size",
         type=integer_from(16, 512),
         metavar="PIXELS",
-        help="side of the square that each photo is cut and resized to",
+        help="side of the square that each photo is cut and resized to; its default stands at "
+        "the top of the script, like those of --epochs and --learning-rate",
     )
     parser.add_argument(
         "--batch-size",

@@ -33,9 +33,18 @@ TRAINING_STAGES = ("features", "training", "fine-tuning")
 # Settings in config.json that two seeds of one recipe may differ in. Whether the photos are the
 # same is seen by their contents, and the rest follows from other settings or decides no score.
 NOT_OF_RECIPE = {
-    *("seed", "name", "output_dir", "target_accuracy"),
-    *("data", "exclude", "photos", "painted", "class_names", "split_hash"),
-    *("dtype_policy", "versions"),
+    "class_names",
+    "data",
+    "dtype_policy",
+    "exclude",
+    "name",
+    "output_dir",
+    "painted",
+    "photos",
+    "seed",
+    "split_hash",
+    "target_accuracy",
+    "versions",
 }
 
 
@@ -155,7 +164,7 @@ def load_runs(folders: list[Path], output_folder: Path) -> list[Run]:
 
 def _load_run(folder: Path) -> Run:
     if not (folder / CONFIG_NAME).is_file():
-        raise UsageError(f"{shown_path(folder)}: no folder of a run; name one below outputs/")
+        raise UsageError(f"{shown_path(folder)}: not the folder of a run; name one below outputs/")
     if not (folder / RESULTS_NAME).is_file():
         raise UsageError(
             f"{shown_path(folder)}: has no {RESULTS_NAME}, so its training did not finish; "
@@ -215,7 +224,12 @@ def group_by_split(runs: Iterable[Run]) -> list[Split]:
         groups[run.config["split_hash"]].append(run)
     splits = []
     for split_hash, group in groups.items():
-        titles = _tell_apart(group, lambda run: run.settings | {"name": run.config.get("name")})
+        titles = _tell_apart(
+            group,
+            lambda run: (
+                run.settings | {key: run.config.get(key) for key in ("name", "target_accuracy")}
+            ),
+        )
         named = [run._replace(title=title) for run, title in zip(group, titles, strict=True)]
         seed, photos = group[0].config["seed"], _name_photos(group[0])
         heading = f"Split {split_hash[:8]}, seed {seed}: {photos}"
@@ -256,13 +270,15 @@ def group_by_recipe(runs: Iterable[Run]) -> dict[str, list[Recipe]]:
     """Return for each set of photos its recipes, the best first.
 
     A recipe is what runs on the same photos share that differ in nothing but the seed. Sets of
-    photos on which no recipe has two seeds are left out: there, the splits tell all.
+    photos on which no recipe has two seeds are left out: there, the splits tell all. With another
+    --per-class, each seed is another split, so that makes another set.
     """
     photo_sets = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        photo_sets[run.photos_hash][json.dumps(run.settings, sort_keys=True)].append(run)
+        split_by = run.photos_hash, run.config.get("per_class")
+        photo_sets[split_by][json.dumps(run.settings, sort_keys=True)].append(run)
     found = {}
-    for groups in photo_sets.values():
+    for (photos_hash, per_class), groups in photo_sets.items():
         first_runs = [group[0] for group in groups.values()]
         recipes = []
         for title, group in zip(
@@ -275,8 +291,9 @@ def group_by_recipe(runs: Iterable[Run]) -> dict[str, list[Recipe]]:
             recipes.append(Recipe(title, scores, [sum_training_seconds(run) for run in group]))
         if any(len(recipe.scores) > 1 for recipe in recipes):
             name = _name_photos(first_runs[0])
+            name += f", {per_class} of each class to learn from" if per_class else ""
             if name in found:  # the same folder, but other photos in it
-                name += f", {first_runs[0].photos_hash[:8]}"
+                name += f", {photos_hash[:8]}"
             found[name] = sorted(recipes, key=lambda recipe: recipe.mean, reverse=True)
     return found
 
@@ -337,8 +354,8 @@ def _count_outcomes(first: Run, second: Run) -> Pair:
 def correct_for_number(p_values: list[float]) -> list[float]:
     """Return Holm's corrected p-values, in the order of the given ones.
 
-    With these, the chance to take any difference by chance for a real one is at most the level
-    that they are held against, however many there are.
+    With these, the probability of taking even one difference by chance for a real one is at most
+    the level that they are held against, however many there are.
     """
     order = np.argsort(p_values)
     steps = (len(p_values) - np.arange(len(p_values))) * np.array(p_values)[order]

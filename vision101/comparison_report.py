@@ -98,7 +98,7 @@ class Section(NamedTuple):
 
 
 def describe_splits(splits: list[Split], pairs: list[list[Pair]]) -> list[Section]:
-    """Put into words what `group_by_split` and `compare_pairs` found, a section a split."""
+    """Put into words what `group_by_split` and `compare_pairs` found, a section for each split."""
     total = sum(map(len, pairs))
     sections = []
     for number, (split, split_pairs) in enumerate(zip(splits, pairs, strict=True), 1):
@@ -142,7 +142,7 @@ def describe_splits(splits: list[Split], pairs: list[list[Pair]]) -> list[Sectio
                 f"split-{number}",
                 split.heading,
                 [scores, costs],
-                _note_tests(split, len(split_pairs), total),
+                _note_targets(split) + _note_tests(split, len(split_pairs), total),
                 [_judge_pair(pair) for pair in split_pairs],
                 [*([counts] if split_pairs else []), folders],
             )
@@ -189,6 +189,14 @@ def format_seconds(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _note_targets(split: Split) -> list[str]:
+    targets = {run.title: run.config.get("target_accuracy") for run in split.runs}
+    if len(set(targets.values())) == 1:
+        return []
+    named = ", ".join(f"{title} {_format_share(target)}" for title, target in targets.items())
+    return [f"What is answered does not compare: target accuracies differ ({named})."]
 
 
 def _note_tests(split: Split, pairs: int, total: int) -> list[str]:

@@ -11,17 +11,14 @@ from vision101.models import CLASSIFIER_NAME, expose_features
 import keras
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
-# Temperatures to choose among: far more than any network needs.
+# Range of temperatures to search, wider than any network needs.
 TEMPERATURES = (0.05, 20.0)
 
-# Spread of the logarithm of networks' temperatures, as a weak prior: where all validation photos
-# are right, which happens with few, nothing else would keep confidence from going to 100 %.
-LOG_TEMPERATURE_SPREAD = 0.5
-
-# Probabilities may be zero, their logarithms may not.
-TINY = np.finfo(np.float32).tiny
+# Standard deviation of a weak prior on the logarithm of the temperature. Without it, confidence
+# would go to 100 % where all validation photos are right, which happens with few.
+LOG_TEMPERATURE_DEVIATION = 0.5
 
 # Bins of confidence of one width, as Guo et al. and most others have it.
 CALIBRATION_BINS = 15
@@ -60,14 +57,13 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         labels: One-hot array of shape (photos, classes).
         probabilities: float array of shape (photos, classes), 0-1.
     """
-    right = labels.astype(bool)
+    logits, right = _recover_logits(probabilities), labels.astype(bool)
 
-    def improbability(log_temperature: float) -> float:
-        scaled = apply_temperature(probabilities, np.exp(log_temperature))
-        cross_entropy = -np.log(np.maximum(scaled[right], TINY)).sum()
-        return cross_entropy + (log_temperature / LOG_TEMPERATURE_SPREAD) ** 2 / 2
+    def negative_log_posterior(log_temperature: float) -> float:
+        cross_entropy = -log_softmax(logits / np.exp(log_temperature), axis=1)[right].sum()
+        return cross_entropy + (log_temperature / LOG_TEMPERATURE_DEVIATION) ** 2 / 2
 
-    best = minimize_scalar(improbability, bounds=np.log(TEMPERATURES), method="bounded")
+    best = minimize_scalar(negative_log_posterior, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(best.x))
 
 
@@ -79,9 +75,13 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
         probabilities: float array of shape (photos, classes), 0-1.
         temperature: Above 1, all answers become less confident; below, more.
     """
+    return softmax(_recover_logits(probabilities) / temperature, axis=1)
+
+
+def _recover_logits(probabilities: np.ndarray) -> np.ndarray:
     # Softmax forgets a constant that is added to all of its inputs, so logarithms of its outputs
-    # are as good as its inputs.
-    return softmax(np.log(np.maximum(probabilities, TINY).astype(float)) / temperature, axis=1)
+    # are as good as its inputs. Probabilities may be zero, their logarithms may not.
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny).astype(float))
 
 
 def judge_answers(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +149,9 @@ def choose_threshold(confidences: np.ndarray, target_accuracy: float) -> float:
     """
     confidences = np.sort(confidences)[::-1]
     means = np.cumsum(confidences) / np.arange(1, len(confidences) + 1)
-    enough = np.flatnonzero(means >= target_accuracy)
+    # Photos of one confidence are answered all or none.
+    last_of_its_kind = np.append(confidences[1:] < confidences[:-1], True)
+    enough = np.flatnonzero((means >= target_accuracy) & last_of_its_kind)
     return float(confidences[enough[-1]]) if len(enough) else 1.0
 
 

@@ -69,7 +69,7 @@ def decode_photos(
         return np.reshape(pixels, shape[1:])
 
     decoded = read_ahead(read, photos, f"Decoding {description}")
-    if in_memory or not photos:  # nothing cannot be mapped
+    if in_memory or not photos:  # an empty file cannot be mapped
         inputs = np.empty(shape, np.uint8)
         for position, pixels in enumerate(decoded):
             inputs[position] = pixels

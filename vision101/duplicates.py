@@ -1,6 +1,5 @@
-"""Finds photos that are there twice: the same picture, or nearly so."""
+"""Finds duplicates: photos of the same picture, or nearly so."""
 
-import operator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -108,8 +107,8 @@ def describe_duplicates(
     pairs = []
     for first, second in positions:
         photo, other = sorted((photos[first], photos[second]), key=worth)
-        hashes = (int(one.perceptual_hash, 16) for one in (photo, other))
-        pairs.append(DuplicatePair(photo, other, operator.xor(*hashes).bit_count()))
+        different_bits = int(photo.perceptual_hash, 16) ^ int(other.perceptual_hash, 16)
+        pairs.append(DuplicatePair(photo, other, different_bits.bit_count()))
     return sorted(
         pairs,
         key=lambda pair: (

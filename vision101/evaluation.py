@@ -1,21 +1,24 @@
 """Scores with intervals: how good a model is, and how sure we are of that."""
 
+import math
 import time
 
 import keras
 import numpy as np
 from scipy.stats import beta
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    recall_score,
+)
 from tqdm import tqdm
 
-# Parts of the split, in the order of what they tell: how the choice of the best epoch looked, how
-# good the model is, and the same with the classes as frequent as they are among the photos.
+# Parts that a model is judged on. Validation chose the best epoch; unseen has the score to believe;
+# surplus is what larger classes have left over.
 JUDGED_PARTS = ("validation", "unseen", "surplus")
 
 CONFIDENCE_LEVEL = 0.95
-
-# Draws from the posterior: enough to settle the ends of the interval to a tenth of a percent.
-POSTERIOR_DRAWS = 20_000
 
 # Photos that are predicted at once.
 BATCH_SIZE = 64
@@ -64,13 +67,14 @@ def score_predictions(
 ) -> dict:
     """Score the predictions for one part of the photos.
 
-    The intervals are Bayesian with Jeffreys' prior: of accuracy, precision and recall as in Brown,
-    Cai & DasGupta 2001, "Interval Estimation for a Binomial Proportion", section 4.3, and where
-    none or all are right, up to 0 or 1; of balanced accuracy by draws from the posterior, as in
-    Brodersen et al. 2010, "The Balanced Accuracy and Its Posterior Distribution", with the prior's
-    one photo shared out among the classes, and at least up to the score; of F1 by the share J of
-    hits among all photos that are of the class or taken for it, since F1 = 2 J / (1 + J). They
-    stay honest with few photos and with a perfect score.
+    The intervals are Bayesian with Jeffreys' prior, and stay honest with few photos and with a
+    perfect score:
+
+    - accuracy, precision and recall as in Brown, Cai & DasGupta 2001, "Interval Estimation for a
+      Binomial Proportion", section 4.3; where none or all are right, up to 0 or 1;
+    - balanced accuracy likewise, on the effective number of photos (`_count_photos`);
+    - F1 by the share J of hits among all photos that are of the class or taken for it, since
+      F1 = 2 J / (1 + J).
 
     Args:
         labels: One-hot array of shape (photos, classes).
@@ -100,11 +104,13 @@ def score_predictions(
     confusion = confusion_matrix(true_labels, predicted_labels, labels=positions)
     counts, hits = confusion.sum(axis=1), confusion.diagonal()
     present = counts > 0
-    score = float(np.mean(hits[present] / counts[present]))
+    score = recall_score(
+        true_labels, predicted_labels, labels=np.flatnonzero(present), average="macro"
+    )
     scores["accuracy"] = float(accuracy_score(true_labels, predicted_labels))
-    scores["accuracy_interval"] = _interval_of_proportion(hits.sum(), counts.sum())
-    scores["balanced_accuracy"] = score
-    scores["balanced_accuracy_interval"] = _ends(_draw_balanced_accuracy(confusion), score)
+    scores["accuracy_interval"] = estimate_interval(hits.sum() / counts.sum(), counts.sum())
+    scores["balanced_accuracy"] = float(score)
+    scores["balanced_accuracy_interval"] = estimate_interval(score, _count_photos(counts))
     scores["confusion"] = confusion.tolist()
     precision, recall, f1, _ = precision_recall_fscore_support(
         true_labels, predicted_labels, labels=positions, zero_division=0
@@ -115,11 +121,11 @@ def score_predictions(
         scores["classes"][class_name] = {
             "count": int(counts[position]),
             "precision": float(precision[position]) if answered else None,
-            "precision_interval": _interval_of_proportion(hit, answered),
+            "precision_interval": estimate_interval(precision[position], answered),
             "recall": float(recall[position]) if present[position] else None,
-            "recall_interval": _interval_of_proportion(hit, counts[position]),
+            "recall_interval": estimate_interval(recall[position], counts[position]),
             "f1": float(f1[position]) if either else None,
-            "f1_interval": [2 * end / (1 + end) for end in _interval_of_proportion(hit, either)]
+            "f1_interval": [2 * end / (1 + end) for end in estimate_interval(hit / either, either)]
             if either
             else None,
         }
@@ -129,6 +135,9 @@ def score_predictions(
 def measure_gap(validation: dict, unseen: dict) -> dict:
     """Measure how much worse a model is on unseen photos than validation said.
 
+    The interval follows from those of both scores (Zou & Donner 2008, "Construction of Confidence
+    Limits about Effect Measures: A General Approach"), which hold for different photos.
+
     Args:
         validation: What `score_predictions` returned for the validation photos.
         unseen: Likewise for the unseen photos.
@@ -137,37 +146,39 @@ def measure_gap(validation: dict, unseen: dict) -> dict:
         Ready for JSON: `balanced_accuracy`, that of validation less that of unseen, and its
         `interval`.
     """
-    draws = [
-        _draw_balanced_accuracy(np.array(part["confusion"]), seed)
-        for seed, part in enumerate((validation, unseen))
-    ]
-    gap = validation["balanced_accuracy"] - unseen["balanced_accuracy"]
-    return {"balanced_accuracy": gap, "interval": _ends(draws[0] - draws[1], gap)}
+    first, second = (part["balanced_accuracy"] for part in (validation, unseen))
+    (first_low, first_high), (second_low, second_high) = (
+        part["balanced_accuracy_interval"] for part in (validation, unseen)
+    )
+    gap = first - second
+    below = math.hypot(first - first_low, second_high - second)
+    above = math.hypot(first_high - first, second - second_low)
+    return {"balanced_accuracy": gap, "interval": [gap - below, gap + above]}
 
 
-def _interval_of_proportion(hits: int, count: int) -> list[float] | None:
+def estimate_interval(share: float, count: float) -> list[float] | None:
+    """Return the 95 % interval of a share, 0-1, that was measured on `count` photos; None if there
+    are none.
+    """
     if not count:
         return None
     tail = (1 - CONFIDENCE_LEVEL) / 2
-    low, high = beta.ppf((tail, 1 - tail), hits + 0.5, count - hits + 0.5)
-    return [float(low) if hits else 0.0, float(high) if hits < count else 1.0]
+    low, high = beta.ppf((tail, 1 - tail), share * count + 0.5, (1 - share) * count + 0.5)
+    # The prior moves an interval towards one half, but must not move it off the share.
+    return [
+        min(float(low), share) if share > 0 else 0.0,
+        max(float(high), share) if share < 1 else 1.0,
+    ]
 
 
-def _draw_balanced_accuracy(confusion: np.ndarray, seed: int = 0) -> np.ndarray:
-    hits, counts = confusion.diagonal(), confusion.sum(axis=1)
-    hits, counts = hits[counts > 0], counts[counts > 0]
-    generator = np.random.default_rng(seed)
-    # A prior of one photo for each of many classes would add up, and draw all scores to one half.
-    prior = 0.5 / len(hits)
-    draws = generator.beta(hits + prior, counts - hits + prior, (POSTERIOR_DRAWS, len(hits)))
-    return draws.mean(axis=1)
-
-
-def _ends(draws: np.ndarray, score: float) -> list[float]:
-    tail = (1 - CONFIDENCE_LEVEL) / 2
-    low, high = np.quantile(draws, (tail, 1 - tail))
-    # The prior keeps draws away from a perfect score, which must not lie outside its interval.
-    return [min(float(low), score), max(float(high), score)]
+def _count_photos(counts: np.ndarray) -> float:
+    """Return the effective number of photos behind a balanced accuracy: of as many, a plain
+    accuracy would be as uncertain (Korn & Graubard 1998, "Confidence Intervals for Proportions
+    with Small Expected Number of Positive Counts Estimated from Survey Data"), if all classes are
+    equally hard. It is all of them where there are as many of each class.
+    """
+    counts = counts[counts > 0]
+    return len(counts) ** 2 / (1 / counts).sum()
 
 
 def print_scores(scores: dict[str, dict], title: str) -> None:

@@ -337,7 +337,7 @@ def _plot_duplicates(folder: Path, pairs: list[DuplicatePair], title: str) -> No
             text = f"{photo.class_name}\n{_shorten(photo.path)}"
             axes.set_title(text, fontsize=9, color=colour)
     hidden = f" (the first {len(shown)})" if len(pairs) > len(shown) else ""
-    figure.suptitle(f"{title}: photos that are there twice{hidden}", fontsize=14)
+    figure.suptitle(f"{title}: duplicates{hidden}", fontsize=14)
     save_figure(figure, folder / "plots" / "duplicates.png")
 
 
@@ -411,7 +411,7 @@ def write_page(
     }
     class_names = [photo.class_name for photo in photos]
     class_count = len(set(class_names))
-    told = {
+    explained = {
         item.name: explain_spread(measurements.values[item.name], class_names)
         for item in OBSERVATIONS
     }
@@ -425,7 +425,7 @@ def write_page(
         class_count=class_count,
         classes_hidden=max(0, class_count - CLASSES_SHOWN),
         pictures=pictures,
-        observations=[(item, 100 * told[item.name]) for item in OBSERVATIONS],
+        observations=[(item, 100 * explained[item.name]) for item in OBSERVATIONS],
         advice=advice,
         problems=[_show(problem) for problem in problems[:LISTED]],
         problem_count=len(problems),

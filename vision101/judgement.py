@@ -12,6 +12,7 @@ from vision101.confidence import (
 from vision101.datasets import Examples
 from vision101.evaluation import (
     JUDGED_PARTS,
+    estimate_interval,
     measure_gap,
     predict,
     print_scores,
@@ -92,6 +93,7 @@ def judge_model(
     after = judge_answers(labels, probabilities["unseen"])
     before = judge_answers(labels, apply_temperature(probabilities["unseen"], 1 / temperature))
     _, right = after
+    answered_accuracy = float(right[answered].mean()) if answered.any() else None
     confidence = {
         "temperature": temperature,
         "calibration_error": measure_calibration(*after)["error"],
@@ -100,7 +102,8 @@ def judge_model(
         "target_accuracy": target_accuracy,
         "threshold": threshold,
         "answered": float(answered.mean()),
-        "answered_accuracy": float(right[answered].mean()) if answered.any() else None,
+        "answered_accuracy": answered_accuracy,
+        "answered_accuracy_interval": estimate_interval(answered_accuracy, answered.sum()),
     }
     novelty = {"false_alarms": float((~known["unseen"]).mean())}
     gap = measure_gap(scores["validation"], scores["unseen"])
@@ -131,21 +134,27 @@ def describe_judgement(judgement: Judgement) -> list[str]:
     gap, confidence = judgement.gap, judgement.confidence
     points = 100 * gap["balanced_accuracy"]
     low, high = (100 * end for end in gap["interval"])
-    answered = (
-        f"{100 * confidence['answered_accuracy']:.1f} % of those answers are right"
-        if confidence["answered_accuracy"] is not None
-        else "so it never answers"
-    )
+    answered = "so it never answers"
+    if confidence["answered_accuracy"] is not None:
+        share, *ends = (
+            100 * share
+            for share in (
+                confidence["answered_accuracy"],
+                *confidence["answered_accuracy_interval"],
+            )
+        )
+        answered = "{:.1f} % of those answers are right ({:.1f} to {:.1f} %)".format(share, *ends)
     return [
-        f"Gap between validation and unseen: {points:+.1f} points ({low:+.1f} to {high:+.1f}); "
-        "validation chose the best epoch, so it flatters.",
+        f"Gap, validation less unseen: {points:+.1f} points ({low:+.1f} to {high:+.1f})"
+        + ("; validation chose the best epoch, which makes it optimistic." if points > 0 else "."),
         f"Confidence: off by {100 * confidence['uncalibrated_error']:.1f} % on unseen photos, and "
         f"by {100 * confidence['calibration_error']:.1f} % after temperature scaling "
-        f"({confidence['temperature']:.2f}); with so few photos, a perfect one would seem off by "
+        f"({confidence['temperature']:.2f}); with "
+        f"{judgement.scores['unseen']['count']} photos, a perfect one would seem off by "
         f"{100 * confidence['calibration_noise']:.1f} %.",
-        f"Taken for none of the classes: {100 * judgement.novelty['false_alarms']:.1f} % of unseen "
-        "photos, wrongly.",
-        f"Of the others, sure from {100 * confidence['threshold']:.0f} % on: it answers for "
-        f"{100 * confidence['answered']:.1f} % of all unseen photos, and {answered} "
+        "Wrongly taken for none of the classes: "
+        f"{100 * judgement.novelty['false_alarms']:.1f} % of unseen photos.",
+        f"Of the others, it is sure from a confidence of {100 * confidence['threshold']:.0f} % on: "
+        f"it answers for {100 * confidence['answered']:.1f} % of all unseen photos, and {answered} "
         f"(target: {100 * confidence['target_accuracy']:g} %).",
     ]

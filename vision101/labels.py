@@ -1,4 +1,4 @@
-"""Finds photos whose label a classifier strongly doubts that has not learnt from them."""
+"""Finds photos whose label is doubted by a classifier that has not learnt from them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -31,8 +31,8 @@ class Suspect(NamedTuple):
     Attributes:
         photo: The photo.
         suggested: Name of the class that the classifier takes it for.
-        confidence: The classifier's probability of that class, 0-1, and
-        given_confidence: of the class that the photo lies in.
+        confidence: The classifier's probability of that class, 0-1.
+        given_confidence: Its probability of the class that the photo lies in, 0-1.
     """
 
     photo: Photo
@@ -70,7 +70,7 @@ def check_labels(
 
     Args:
         photos: Readable photos.
-        features: float32 (photos, channels), what a network says of each.
+        features: float32 (photos, channels), what a network makes of each.
         duplicates: Pairs of positions of photos that show the same picture.
         note: With which network the features were made.
 

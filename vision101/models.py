@@ -130,7 +130,7 @@ def rebuild_model(
     """Build a model anew in another precision, with the same weights.
 
     Mixed precision keeps weights in float32, so none of them changes. Models within the model
-    are dissolved: the new one is a flat graph, compiled for nothing.
+    are dissolved: the new one is a flat graph, not compiled.
 
     Args:
         model: A Functional model with one input and one output.

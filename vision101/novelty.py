@@ -63,7 +63,9 @@ def fit_detector(
         means.astype(np.float32), covariance.precision_.astype(np.float32), np.inf
     )
     distances = detector.measure_distances(validation_features)
-    return detector._replace(threshold=float(np.quantile(distances, 1 - FALSE_ALARM_RATE)))
+    # Of few photos, an interpolated quantile would lie too low: too much would be novel.
+    threshold = np.quantile(distances, 1 - FALSE_ALARM_RATE, method="higher")
+    return detector._replace(threshold=float(threshold))
 
 
 def save_detector(path: Path, detector: NoveltyDetector) -> None:

@@ -55,8 +55,8 @@ class Observation(NamedTuple):
         name: Field of it in `photos.csv`.
         title: What the article calls it.
         unit: Name and unit of the axis.
-        low: What photos at the lower end are, and
-        high: at the upper end.
+        low: What photos at the lower end are.
+        high: What photos at the upper end are.
         formula: How it is computed and how far it can be trusted, in words.
     """
 

@@ -57,8 +57,8 @@ class Photo:
         sha256: Hash of the file's bytes, 64 hexadecimal digits.
         perceptual_hash: 256-bit difference hash, 64 hexadecimal digits; "" if unreadable.
         problem: What is wrong with the file; "" if it can be read.
-        size: Size of the file in bytes, and
-        modified: its time of change in nanoseconds: while both stay, so does the content.
+        size: Size of the file in bytes.
+        modified: Its time of change in nanoseconds. While both stay, so does the content.
     """
 
     path: Path
@@ -193,7 +193,7 @@ def index_files(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[Ph
                 photos.append(photo)
             else:
                 new_files.append((path, class_folder.name))
-    photos += read_ahead(lambda file: look_at_photo(*file), new_files, "Reading photos")
+    photos += read_ahead(lambda file: index_file(*file), new_files, "Reading photos")
     photos.sort(key=lambda photo: (photo.class_name, str(photo.path)))
     if new_files or len(known) != len(photos):
         with write_whole(index_path) as temporary:
@@ -271,8 +271,8 @@ def _check_classes(folder: Path, readable: list[Photo]) -> None:
     class_names = [class_folder.name for class_folder in list_visible_folders(folder)]
     if class_names and {name.lower() for name in class_names} <= PART_NAMES:
         raise UsageError(
-            f"--data {shown_path(folder)}: {' and '.join(class_names)} are no classes but parts "
-            "of a split; give one of them as --data, or merge them: photos are split here"
+            f"--data {shown_path(folder)}: {' and '.join(class_names)} are parts of a "
+            "split, not classes; give one of them as --data, or merge them, and it is split anew"
         )
     for class_name in class_names:
         if class_name != shown_name(Path(class_name)):
@@ -282,7 +282,7 @@ def _check_classes(folder: Path, readable: list[Photo]) -> None:
             )
     if len(class_names) < 2:
         raise UsageError(
-            f"--data {shown_path(folder)}: needs at least two sub-folders, one a class, with "
+            f"--data {shown_path(folder)}: needs at least two sub-folders, one per class, with "
             f"photos in them; found {len(class_names)}"
         )
     for class_name in class_names:
@@ -293,7 +293,7 @@ def _check_classes(folder: Path, readable: list[Photo]) -> None:
             )
 
 
-def look_at_photo(path: Path, class_name: str) -> Photo:
+def index_file(path: Path, class_name: str) -> Photo:
     """Return what the index holds of a file; what is wrong with it is a `problem`, no error."""
     width = height = 0
     sha256 = perceptual_hash = problem = ""

@@ -18,12 +18,10 @@ from vision101.confidence import (
     trace_coverage,
 )
 from vision101.datasets import Examples
-from vision101.evaluation import print_scores
 from vision101.explanation import explain_answers, overlay_heat
 from vision101.files import write_whole
 from vision101.judgement import Judgement
-from vision101.photos import Photo
-from vision101.runs import FinishedRun, LoadedRun, find_run_on_split
+from vision101.runs import FinishedRun, LoadedRun
 from vision101.training import find_best_epoch
 
 import matplotlib.pyplot as plt
@@ -35,8 +33,15 @@ matplotlib.rcParams["text.parse_math"] = False  # A dollar in a name is a dollar
 
 # For names of classes that Matplotlib's own font cannot write, those of these that are there.
 FONTS = (
-    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Microsoft YaHei", "Hiragino Sans", "PingFang SC"),
-    *("Noto Sans Arabic", "Noto Sans Devanagari", "Arial Unicode MS", "Nirmala UI"),
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Microsoft YaHei",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+    "Arial Unicode MS",
+    "Nirmala UI",
 )
 matplotlib.rcParams["font.family"] = [
     "sans-serif",
@@ -163,36 +168,15 @@ def plot_confidence(
     save_figure(figure, run_folder / "plots" / "confidence.png")
 
 
-def show_beside_cnn(
-    run_folder: Path,
-    split: dict[str, list[Photo]],
-    history: dict[str, list[float]],
-    scores: dict[str, dict],
-    title: str,
-) -> None:
-    """Plot and print a run beside the newest CNN on the same split, if its neighbours hold one.
-
-    Args:
-        run_folder: The run's folder.
-        split: What `split_photos` returned.
-        history: Values of every epoch, as for `plot_curves`.
-        scores: For each judged part of the split what `score_predictions` returned.
-        title: What the run is called.
-    """
-    if cnn_run := find_run_on_split(run_folder.parent, "cnn", split):
-        plot_side_by_side(run_folder, [cnn_run, FinishedRun(title, history, scores)])
-        print_scores(cnn_run.scores, cnn_run.title)
-
-
-def plot_side_by_side(run_folder: Path, runs: list[FinishedRun]) -> None:
-    """Plot up to four runs on one split: their accuracy by epoch, and on unseen photos.
+def plot_side_by_side(run_folder: Path, *runs: FinishedRun) -> None:
+    """Plot two runs on one split: their accuracy by epoch, and on unseen photos.
 
     Args:
         run_folder: The picture goes to `plots/side-by-side.png` in it.
-        runs: In the order in which they are to be shown.
+        runs: Both, in the order in which they are to be shown.
     """
     figure, (curve_axes, score_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    for position, (colour, run) in enumerate(zip(COLOURS, runs, strict=False)):
+    for position, (colour, run) in enumerate(zip((BLUE, VERMILION), runs, strict=True)):
         epochs = range(1, len(run.history["loss"]) + 1)
         for key, style, label in (("accuracy", "-", run.title), ("val_accuracy", "--", None)):
             values = 100 * np.array(run.history[key])

@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 
 from vision101.command_line import UsageError, shown_path
 from vision101.duplicates import find_near_duplicates
-from vision101.photos import Photo, list_classes, look_at_photo
+from vision101.photos import Photo, index_file, list_classes
 from vision101.sources import PhotoSource
 
 
@@ -25,10 +25,11 @@ def exclude_photos(
     Args:
         photos: The readable photos of the source.
         source: Where they came from.
-        exclude: CSV files with a column `path` (below the source's folder, with / or \\), or
-            `sha256`, or both, as in `split.csv` and in what explore.py writes; None for no list.
-            Where there is no photo of that path, all photos of that content are meant. They may
-            come out of a spreadsheet: with a byte order mark, semicolons or tabs.
+        exclude: CSV files with a column `path` (absolute, or below the source's folder, with / or
+            \\), or `sha256`, or both, as in `split.csv` and in what explore.py and predict.py
+            --review write; None for no list. Where there is no photo of that path, all photos of
+            that content are meant. They may come out of a spreadsheet: with a byte order mark,
+            semicolons or tabs.
 
     Raises:
         UsageError: A file is no such list, a line of it names no photo, or no photo of a class
@@ -45,6 +46,8 @@ def exclude_photos(
         unknown = []
         for line, row in _read_list(file, "--exclude", {"path", "sha256"}):
             path, sha256 = _normalize_path(row.get("path", "")), row.get("sha256", "")
+            if Path(path).is_absolute():  # the folder's own path may lead over a link
+                path = source.place(Path(path).parent.resolve() / Path(path).name)
             if not path and not sha256:
                 continue
             photo = by_path.get(path)
@@ -53,7 +56,12 @@ def exclude_photos(
             elif sha256 in by_content:
                 excluded.update(photo.path for photo in by_content[sha256])
             # A file that cannot be read, or a link to nowhere, is left out as it is.
-            elif photo or not path or not os.path.lexists(source.folder / path):
+            elif (
+                photo
+                or not path
+                or Path(path).is_absolute()
+                or not os.path.lexists(source.folder / path)
+            ):
                 unknown.append(f"line {line}, {path or sha256}")
         if unknown:
             more = f", and {len(unknown) - 3} more" if len(unknown) > 3 else ""
@@ -103,7 +111,7 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
                 f"{', '.join(class_names)}"
             )
         label = class_names[label]
-        photo = look_at_photo(path.absolute(), label)
+        photo = index_file(path.absolute(), label)
         if photo.problem:
             raise UsageError(f"--add {add}: line {line}: {path}: {photo.problem}")
         if labels.setdefault(photo.sha256, label) != label:
@@ -124,8 +132,8 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
     }
     kept = {photo.sha256: photo for index, photo in enumerate(new) if index not in seen}.values()
     print(
-        f"Added {len(kept)} photos to train on, by {shown_path(add)}; {unlabelled} without a label "
-        f"and {len(labelled) - len(kept)} like others that are there already were left out."
+        f"Added {len(kept)} photos of {shown_path(add)} to train on; left out {unlabelled} without "
+        f"a label and {len(labelled) - len(kept)} like others that are there."
     )
     train = [*split["train"], *kept]
     train.sort(key=lambda photo: (photo.class_name, photo.sha256, str(photo.path)))

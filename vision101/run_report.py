@@ -1,9 +1,11 @@
 """The page of a training run: what its accuracy hides, shown to a person."""
 
 import json
+import math
 from pathlib import Path
 
 from vision101.command_line import shown_path
+from vision101.confidence import judge_answers, measure_calibration, trace_coverage
 from vision101.datasets import Examples
 from vision101.evaluation import JUDGED_PARTS
 from vision101.explanation import explain_answers, overlay_heat
@@ -18,6 +20,12 @@ import numpy as np
 # Photos to show of the mistakes, and of the right answers that were nearly wrong.
 MISTAKES_SHOWN = 24
 UNCERTAIN_SHOWN = 12
+
+# Shares of photos, in percent, for which the accuracy is written beside the plot of all.
+COVERAGES = (100, 90, 80, 70, 60, 50)
+
+# With more classes, the table of their confusion would be larger than the rest of the page.
+CLASSES_IN_TABLE = 30
 
 # What each picture of a run shows, for the caption and for people who cannot see it.
 PICTURES = {
@@ -79,6 +87,7 @@ def write_run_report(
     write_report(
         run_folder / "report.html",
         "run.html",
+        numbers=_put_plots_into_numbers(judgement, unseen),
         results=results,
         parts=JUDGED_PARTS,
         sentences=describe_judgement(judgement),
@@ -89,3 +98,41 @@ def write_run_report(
         config=json.loads((run_folder / CONFIG_NAME).read_text(encoding="utf-8")),
         folder=shown_path(run_folder),
     )
+
+
+def _put_plots_into_numbers(judgement: Judgement, unseen: Examples) -> dict[str, list[dict]]:
+    """Return for two plots the tables that say the same, for people who cannot see them."""
+    confidences, right = judge_answers(unseen.labels, judgement.probabilities["unseen"])
+    _, accuracies = trace_coverage(confidences, right)
+    confusion = {
+        "caption": "How many unseen photos of each class (rows) got which answer (columns)",
+        "headings": ["class", *judgement.class_names],
+        "rows": [
+            [class_name, *counts]
+            for class_name, counts in zip(
+                judgement.class_names, judgement.scores["unseen"]["confusion"], strict=True
+            )
+        ],
+    }
+    calibration = {
+        "caption": "Share of right answers at each confidence, on unseen photos",
+        "headings": ["mean confidence", "photos", "right"],
+        "rows": [
+            [
+                f"{100 * entry['confidence']:.0f} %",
+                entry["count"],
+                f"{100 * entry['accuracy']:.0f} %",
+            ]
+            for entry in measure_calibration(confidences, right)["bins"]
+        ],
+    }
+    coverage = {
+        "caption": "Share of right answers if only the most confident are given, on unseen photos",
+        "headings": ["answers given", "right"],
+        "rows": [
+            [f"{percent} %", f"{100 * accuracies[math.ceil(percent / 100 * len(right)) - 1]:.1f} %"]
+            for percent in COVERAGES
+        ],
+    }
+    few_classes = len(judgement.class_names) <= CLASSES_IN_TABLE
+    return {"confusion": [confusion] if few_classes else [], "confidence": [calibration, coverage]}

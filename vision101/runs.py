@@ -1,4 +1,4 @@
-"""One folder a run: `results.json` is written last and marks the run complete."""
+"""One folder per run: `results.json` is written last and marks the run complete."""
 
 import argparse
 import contextlib
@@ -202,7 +202,7 @@ def find_run(run: Path | None, output_folder: Path) -> Path:
             problem = (
                 "has no results.json, so its training did not finish"
                 if (run / CONFIG_NAME).is_file()
-                else "no folder of a run"
+                else "not the folder of a run"
             )
             raise UsageError(f"--run {run}: {problem}; give a complete one below outputs/")
         return run
@@ -309,7 +309,7 @@ def load_run(run_folder: Path) -> LoadedRun:
 
 def _write_json(path: Path, content: dict) -> None:
     def name(value) -> str:
-        # A function is told by its name, a path by itself.
+        # Functions are written by name, paths as text.
         return getattr(value, "__name__", str(value))
 
     with write_whole(path) as temporary:

@@ -1,4 +1,4 @@
-"""Where photos come from: `--data` becomes an ordinary folder with one sub-folder a class."""
+"""Where photos come from: `--data` becomes an ordinary folder with one sub-folder per class."""
 
 import gzip
 import hashlib
@@ -32,7 +32,7 @@ CONNECTION_TIMEOUT_SECONDS = 10
 
 @dataclass(frozen=True)
 class PhotoSource:
-    """A folder with one sub-folder a class.
+    """A folder with one sub-folder per class.
 
     Attributes:
         folder: Absolute path of the folder.

@@ -71,7 +71,7 @@ def check_convergence(history: dict[str, list[float]]) -> None:
     for epoch, losses in enumerate(zip(history["loss"], history["val_loss"], strict=True), 1):
         if not np.isfinite(losses).all():
             raise UsageError(
-                f"training diverged in epoch {epoch}, where the loss is no number any more; "
+                f"training diverged in epoch {epoch}, where the loss became infinite or NaN; "
                 "give a smaller --learning-rate (or --fine-tune), or --precision float32"
             )
 
