@@ -89,6 +89,13 @@ def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
     return Backbone(name, title, model, image_size, pretrained, _hash_model(model))
 
 
+def rebuild_backbone(backbone: Backbone, dtype_policy: str) -> Backbone:
+    """Build a backbone anew in another precision, with the same weights."""
+    model = rebuild_model(backbone.model, dtype_policy)
+    model.trainable = False
+    return backbone._replace(model=model, key=_hash_model(model))
+
+
 def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
     """Make a backbone of a trained classifier: all of it but its last layer, `probabilities`.
 

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vision101.augmentation import VIEWS_VERSION, read_view
-from vision101.backbones import Backbone
+from vision101.backbones import Backbone, rebuild_backbone
 from vision101.command_line import DATA_FOLDER, UsageError, shown_path
 from vision101.datasets import Examples, encode_labels
 from vision101.photos import Photo, read_ahead
 
+import keras
 import numpy as np
 
 # Pictures that go through the backbone, and into the store, at once.
@@ -33,15 +34,21 @@ def compute_split_features(
     """Return for every part of a split the features of its photos, as `compute_features` does.
 
     The inputs of the training part have the shape (photos, views, channels), those of the other
-    parts, which are judged as they are, (photos, channels).
+    parts, which are judged as they are, (photos, channels). Whatever the precision of training,
+    they are computed in float32, as by the model that is saved: so that is what is judged.
 
     Raises:
         UsageError: As `compute_features`.
     """
+    as_saved = backbone
+    if keras.config.dtype_policy().name != "float32":
+        as_saved = rebuild_backbone(backbone, "float32")
     examples = {}
     for part, photos in split.items():
-        part_views = views if part == "train" else 1
-        features = compute_features(backbone, photos, part_views, part)
+        if part == "train":
+            features = compute_features(backbone, photos, views, part)
+        else:
+            features = compute_features(as_saved, photos, 1, part)
         inputs = features if part == "train" else features[:, 0]
         examples[part] = Examples(inputs, encode_labels(photos, class_names))
     return examples
