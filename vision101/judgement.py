@@ -134,16 +134,14 @@ def describe_judgement(judgement: Judgement) -> list[str]:
     gap, confidence = judgement.gap, judgement.confidence
     points = 100 * gap["balanced_accuracy"]
     low, high = (100 * end for end in gap["interval"])
-    answered = "so it never answers"
+    target = f"target: {100 * confidence['target_accuracy']:g} %"
+    answered = f"so it never answers ({target})"
     if confidence["answered_accuracy"] is not None:
-        share, *ends = (
-            100 * share
-            for share in (
-                confidence["answered_accuracy"],
-                *confidence["answered_accuracy_interval"],
-            )
+        least, most = (100 * end for end in confidence["answered_accuracy_interval"])
+        answered = (
+            f"{100 * confidence['answered_accuracy']:.1f} % of those answers are right "
+            f"({least:.1f} to {most:.1f} %; {target})"
         )
-        answered = "{:.1f} % of those answers are right ({:.1f} to {:.1f} %)".format(share, *ends)
     return [
         f"Gap, validation less unseen: {points:+.1f} points ({low:+.1f} to {high:+.1f})"
         + ("; validation chose the best epoch, which makes it optimistic." if points > 0 else "."),
@@ -155,6 +153,6 @@ def describe_judgement(judgement: Judgement) -> list[str]:
         "Wrongly taken for none of the classes: "
         f"{100 * judgement.novelty['false_alarms']:.1f} % of unseen photos.",
         f"Of the others, it is sure from a confidence of {100 * confidence['threshold']:.0f} % on: "
-        f"it answers for {100 * confidence['answered']:.1f} % of all unseen photos, and {answered} "
-        f"(target: {100 * confidence['target_accuracy']:g} %).",
+        f"it answers for {100 * confidence['answered']:.1f} % of all unseen photos, and "
+        f"{answered}.",
     ]
