@@ -41,7 +41,7 @@ from vision101.training import choose_precision
 
 import keras
 
-BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # as in train_transfer.py, so its features are used
+BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # as in train_transfer.py, to share features
 IMAGE_SIZE = 224  # pixels per side: the largest that the training scripts use by default
 
 

@@ -4,10 +4,9 @@
 
 Unseen photos are few, so chance alone makes even perfect confidence look wrong by a few percent.
 Surplus photos had no part in training either. Both together tell more, though not with as many of
-each class. And chance has a say in which photos set confidence right, and in which ones it is
-judged on. So the last line draws anew, many times, which of all photos that the model was not
-trained on are for validation and which are unseen, as many of each class as there were, and sets
-confidence right and judges it each time.
+each class. Chance also decides which photos the temperature is fitted on. So the last line draws
+both parts anew, many times, from all photos that the model was not trained on, with as many of each
+class as before, and fits and judges each time.
 """
 
 import argparse
@@ -64,7 +63,10 @@ def main() -> None:
             print(f"{' + '.join(parts):18}{len(chosen):12}{cells}")
         labels = (rows[:, 3, None] == header[first_class:]).astype(float)
         errors = redraw_calibration_errors(labels, probabilities, rows[:, 2])
-        print(f"{'drawn anew':18}{len(rows):12}{100 * errors.mean():10.1f} %", end="")
+        print(
+            f"{'drawn anew':18}{(rows[:, 2] == 'unseen').sum():12}{100 * errors.mean():10.1f} %",
+            end="",
+        )
         print(f"   ± {100 * errors.std(ddof=1):.1f} (standard deviation of a draw)")
 
 

@@ -212,18 +212,18 @@ def test_recipes_do_not_compare_over_different_splits(run_compare, tmp_path):
         "base CNN",
         "tuned CNN",
     ]
-    assert "flowers, 100 of each class to learn from" in found
+    assert "flowers, 100 of each class to train and validate on" in found
     assert "minus" not in run_compare("--markdown", "--output-dir", tmp_path)
 
 
 def test_what_is_answered_compares_for_one_target_only(run_compare, tmp_path):
     make_run(tmp_path, "a", "base CNN", range(4), target_accuracy=0.95)
     make_run(tmp_path, "b", "tuned CNN", range(2), target_accuracy=0.95)
-    assert "target accuracies differ" not in unwrap(run_compare("--output-dir", tmp_path))
+    assert "--target-accuracy differs" not in unwrap(run_compare("--output-dir", tmp_path))
     make_run(tmp_path, "c", "tuned CNN", range(2), target_accuracy=0.99)
     shown = unwrap(run_compare("--output-dir", tmp_path))
-    assert "target accuracies differ" in shown
-    assert "tuned CNN, target accuracy 0.99 99.0 %" in shown
+    assert "--target-accuracy differs" in shown
+    assert "tuned CNN, target accuracy 0.99: 99.0 %;" in shown
 
 
 def test_added_photos_belong_to_the_recipe_and_not_to_the_photos(tmp_path):

@@ -92,9 +92,12 @@ def test_threshold_reaches_its_target_and_no_more(overconfident):
 
 def test_without_a_confident_answer_there_is_none():
     assert choose_threshold(np.full(5, 0.5), 0.95) == 1
-    # All that are as confident are answered too, and with them it would be less than asked for.
-    assert choose_threshold(np.array([1, 1, *[0.9] * 6]), 0.95) == 1
     assert choose_threshold(np.array([0.99]), 0.95) == pytest.approx(0.99)
+
+
+def test_answers_of_one_confidence_are_given_all_or_none():
+    # Two answers with 90 % would do, but all six would be too many.
+    assert choose_threshold(np.array([0.99, 0.99, *[0.9] * 6]), 0.95) == 0.99
 
 
 def test_coverage_starts_with_the_most_confident():

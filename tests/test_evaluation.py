@@ -52,7 +52,7 @@ def test_accuracy_interval_agrees_with_an_exact_one(hits, count):
         ((0.98,) * 5, 20),
         ((0.9,) * 20, 20),
         ((0.7,) * 100, 1),
-        ((0.9,) * 4, (50, 296, 116, 205)),
+        ((0.7, 0.95, 0.95, 0.95), (50, 296, 116, 205)),
     ],
 )
 def test_balanced_interval_covers_as_often_as_it_says(recalls, photos):

@@ -321,15 +321,16 @@ def test_exclude_knows_photos_by_content_under_other_names(source, tmp_path):
 
 
 def test_list_of_photos_to_review_can_be_excluded(source, tmp_path):
-    """As predict.py --review writes it of a folder, which here was reached over a link."""
-    photos = index_photos(source, tmp_path / "data")
+    """As predict.py --review writes it of a folder, with links to it and in it."""
+    (source.folder / "daisy").rename(tmp_path / "elsewhere")
+    (source.folder / "daisy").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "link").symlink_to(source.folder)
-    answers = [
-        Answer(str(tmp_path / "link" / source.place(photo.path)), [("roses", 0.5)], False, False)
-        for photo in photos[:2]
-    ]
+    photos = index_photos(source, tmp_path / "data")
+    daisies = [source.folder / "daisy" / photo.path.name for photo in photos[:2]]
+    roses = [tmp_path / "link" / "roses" / photo.path.name for photo in photos[-2:]]
+    answers = [Answer(str(path), [("roses", 0.5)], False, False) for path in daisies + roses]
     write_review(tmp_path / "list.csv", answers)
-    assert exclude_photos(photos, source, [tmp_path / "list.csv"]) == photos[2:]
+    assert exclude_photos(photos, source, [tmp_path / "list.csv"]) == photos[2:-2]
 
 
 def test_several_lists_are_all_heeded(source, tmp_path, capsys):

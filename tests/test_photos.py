@@ -167,11 +167,11 @@ def test_second_start_reads_new_and_changed_files_only(photo_folder, tmp_path, m
     source = PhotoSource(photo_folder, painted=False)
     first = index_photos(source, tmp_path / "data")
     looked_at = []
-    look_at = photos_module.index_file
+    index = photos_module.index_file
     monkeypatch.setattr(
         photos_module,
         "index_file",
-        lambda path, name: looked_at.append(path.name) or look_at(path, name),
+        lambda path, name: looked_at.append(path.name) or index(path, name),
     )
     assert index_photos(source, tmp_path / "data") == first
     assert looked_at == []

@@ -291,7 +291,7 @@ def group_by_recipe(runs: Iterable[Run]) -> dict[str, list[Recipe]]:
             recipes.append(Recipe(title, scores, [sum_training_seconds(run) for run in group]))
         if any(len(recipe.scores) > 1 for recipe in recipes):
             name = _name_photos(first_runs[0])
-            name += f", {per_class} of each class to learn from" if per_class else ""
+            name += f", {per_class} of each class to train and validate on" if per_class else ""
             if name in found:  # the same folder, but other photos in it
                 name += f", {photos_hash[:8]}"
             found[name] = sorted(recipes, key=lambda recipe: recipe.mean, reverse=True)

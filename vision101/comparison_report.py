@@ -195,8 +195,8 @@ def _note_targets(split: Split) -> list[str]:
     targets = {run.title: run.config.get("target_accuracy") for run in split.runs}
     if len(set(targets.values())) == 1:
         return []
-    named = ", ".join(f"{title} {_format_share(target)}" for title, target in targets.items())
-    return [f"What is answered does not compare: target accuracies differ ({named})."]
+    named = "; ".join(f"{title}: {_format_share(target)}" for title, target in targets.items())
+    return [f"What is answered does not compare, since --target-accuracy differs ({named})."]
 
 
 def _note_tests(split: Split, pairs: int, total: int) -> list[str]:

@@ -6,12 +6,7 @@ import time
 import keras
 import numpy as np
 from scipy.stats import beta
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    precision_recall_fscore_support,
-    recall_score,
-)
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from tqdm import tqdm
 
 # Parts that a model is judged on. Validation chose the best epoch; unseen has the score to believe;
@@ -104,17 +99,15 @@ def score_predictions(
     confusion = confusion_matrix(true_labels, predicted_labels, labels=positions)
     counts, hits = confusion.sum(axis=1), confusion.diagonal()
     present = counts > 0
-    score = recall_score(
-        true_labels, predicted_labels, labels=np.flatnonzero(present), average="macro"
-    )
-    scores["accuracy"] = float(accuracy_score(true_labels, predicted_labels))
-    scores["accuracy_interval"] = estimate_interval(hits.sum() / counts.sum(), counts.sum())
-    scores["balanced_accuracy"] = float(score)
-    scores["balanced_accuracy_interval"] = estimate_interval(score, _count_photos(counts))
-    scores["confusion"] = confusion.tolist()
     precision, recall, f1, _ = precision_recall_fscore_support(
         true_labels, predicted_labels, labels=positions, zero_division=0
     )
+    accuracy, score = hits.sum() / counts.sum(), recall[present].mean()
+    scores["accuracy"] = float(accuracy)
+    scores["accuracy_interval"] = estimate_interval(accuracy, counts.sum())
+    scores["balanced_accuracy"] = float(score)
+    scores["balanced_accuracy_interval"] = estimate_interval(score, _count_photos(hits, counts))
+    scores["confusion"] = confusion.tolist()
     for position, class_name in enumerate(class_names):
         hit, answered = hits[position], confusion[:, position].sum()
         either = counts[position] + answered - hit
@@ -156,7 +149,7 @@ def measure_gap(validation: dict, unseen: dict) -> dict:
     return {"balanced_accuracy": gap, "interval": [gap - below, gap + above]}
 
 
-def estimate_interval(share: float, count: float) -> list[float] | None:
+def estimate_interval(share: float | None, count: float) -> list[float] | None:
     """Return the 95 % interval of a share, 0-1, that was measured on `count` photos; None if there
     are none.
     """
@@ -171,14 +164,20 @@ def estimate_interval(share: float, count: float) -> list[float] | None:
     ]
 
 
-def _count_photos(counts: np.ndarray) -> float:
+def _count_photos(hits: np.ndarray, counts: np.ndarray) -> float:
     """Return the effective number of photos behind a balanced accuracy: of as many, a plain
     accuracy would be as uncertain (Korn & Graubard 1998, "Confidence Intervals for Proportions
-    with Small Expected Number of Positive Counts Estimated from Survey Data"), if all classes are
-    equally hard. It is all of them where there are as many of each class.
+    with Small Expected Number of Positive Counts Estimated from Survey Data").
+
+    It is all of them where there are as many of each class. Elsewhere it is fewer, and fewer still
+    where a small class is a hard one.
     """
-    counts = counts[counts > 0]
-    return len(counts) ** 2 / (1 / counts).sum()
+    hits, counts = hits[counts > 0], counts[counts > 0]
+    if_equally_hard = len(counts) ** 2 / (1 / counts).sum()
+    # Of few photos all may be right, or none: they are drawn towards the others.
+    recalls = (hits + (hits.sum() + 0.5) / (counts.sum() + 1)) / (counts + 1)
+    variance = (recalls * (1 - recalls) / counts).sum() / len(counts) ** 2
+    return min(if_equally_hard, recalls.mean() * (1 - recalls.mean()) / variance)
 
 
 def print_scores(scores: dict[str, dict], title: str) -> None:

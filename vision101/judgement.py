@@ -144,7 +144,7 @@ def describe_judgement(judgement: Judgement) -> list[str]:
         )
     return [
         f"Gap, validation less unseen: {points:+.1f} points ({low:+.1f} to {high:+.1f})"
-        + ("; validation chose the best epoch, which makes it optimistic." if points > 0 else "."),
+        ". Validation chose the best epoch, so its score tends to be optimistic.",
         f"Confidence: off by {100 * confidence['uncalibrated_error']:.1f} % on unseen photos, and "
         f"by {100 * confidence['calibration_error']:.1f} % after temperature scaling "
         f"({confidence['temperature']:.2f}); with "

@@ -49,8 +49,7 @@ matplotlib.rcParams["font.family"] = [
 ]
 
 # From Okabe & Ito 2008, "Color Universal Design": people with any colour vision tell them apart.
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
+BLUE, ORANGE, VERMILION = "#0072B2", "#E69F00", "#D55E00"
 
 GRID_ROWS, GRID_COLUMNS = 4, 5
 
@@ -168,15 +167,15 @@ def plot_confidence(
     save_figure(figure, run_folder / "plots" / "confidence.png")
 
 
-def plot_side_by_side(run_folder: Path, *runs: FinishedRun) -> None:
+def plot_side_by_side(run_folder: Path, first: FinishedRun, second: FinishedRun) -> None:
     """Plot two runs on one split: their accuracy by epoch, and on unseen photos.
 
     Args:
         run_folder: The picture goes to `plots/side-by-side.png` in it.
-        runs: Both, in the order in which they are to be shown.
+        first, second: The runs, in the order in which they are to be shown.
     """
     figure, (curve_axes, score_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    for position, (colour, run) in enumerate(zip((BLUE, VERMILION), runs, strict=True)):
+    for position, (colour, run) in enumerate(((BLUE, first), (VERMILION, second))):
         epochs = range(1, len(run.history["loss"]) + 1)
         for key, style, label in (("accuracy", "-", run.title), ("val_accuracy", "--", None)):
             values = 100 * np.array(run.history[key])
@@ -204,8 +203,8 @@ def plot_side_by_side(run_folder: Path, *runs: FinishedRun) -> None:
         title="Unseen photos",
         xlabel="balanced accuracy (%), with 95 % interval",
         xlim=(0, 102),
-        yticks=range(len(runs)),
-        yticklabels=[textwrap.fill(run.title.replace("_", " "), 20) for run in runs],
+        yticks=(0, 1),
+        yticklabels=[textwrap.fill(run.title.replace("_", " "), 20) for run in (first, second)],
     )
     score_axes.invert_yaxis()
     save_figure(figure, run_folder / "plots" / "side-by-side.png")

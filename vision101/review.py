@@ -26,8 +26,8 @@ def exclude_photos(
         photos: The readable photos of the source.
         source: Where they came from.
         exclude: CSV files with a column `path` (absolute, or below the source's folder, with / or
-            \\), or `sha256`, or both, as in `split.csv` and in what explore.py and predict.py
-            --review write; None for no list. Where there is no photo of that path, all photos of
+            \\), or `sha256`, or both, as explore.py and predict.py --review write it; None for
+            no list. Where there is no photo of that path, all photos of
             that content are meant. They may come out of a spreadsheet: with a byte order mark,
             semicolons or tabs.
 
@@ -46,8 +46,10 @@ def exclude_photos(
         unknown = []
         for line, row in _read_list(file, "--exclude", {"path", "sha256"}):
             path, sha256 = _normalize_path(row.get("path", "")), row.get("sha256", "")
-            if Path(path).is_absolute():  # the folder's own path may lead over a link
-                path = source.place(Path(path).parent.resolve() / Path(path).name)
+            if Path(path).is_absolute():
+                absolute, path = Path(path), source.place(Path(path))
+                if path not in by_path:  # the way to the folder may lead over a link
+                    path = source.place(absolute.parent.resolve() / absolute.name)
             if not path and not sha256:
                 continue
             photo = by_path.get(path)
