@@ -6,8 +6,8 @@
     python train_cnn.py --data sample            painted photos, needs no internet
     python train_cnn.py --data my_photos/        one sub-folder per class
 
-On unseen photos of tf_flowers, mean of six seeds, on two processor cores: base 61 % (1 to 3 minutes),
-augmented 74 % (4 to 25), tuned 88 % (32 to 41). See README.md for their spread.
+On unseen photos of tf_flowers, mean of six seeds, on two processor cores: base 61 % (in 1 to 3
+minutes), augmented 74 % (4 to 25), tuned 88 % (32 to 41). See README.md for their spread.
 """
 
 import argparse
