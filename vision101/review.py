@@ -26,10 +26,9 @@ def exclude_photos(
         photos: The readable photos of the source.
         source: Where they came from.
         exclude: CSV files with a column `path` (absolute, or below the source's folder, with / or
-            \\), or `sha256`, or both, as explore.py and predict.py --review write it; None for
-            no list. Where there is no photo of that path, all photos of
-            that content are meant. They may come out of a spreadsheet: with a byte order mark,
-            semicolons or tabs.
+            \\), or `sha256`, or both, as explore.py and predict.py --review write them; None for no
+            list. Where there is no photo of that path, all photos of that content are meant. They
+            may come out of a spreadsheet: with a byte order mark, semicolons or tabs.
 
     Raises:
         UsageError: A file is no such list, a line of it names no photo, or no photo of a class
