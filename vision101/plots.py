@@ -177,7 +177,8 @@ def plot_side_by_side(run_folder: Path, first: FinishedRun, second: FinishedRun)
     figure, (curve_axes, score_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     for position, (colour, run) in enumerate(((BLUE, first), (VERMILION, second))):
         epochs = range(1, len(run.history["loss"]) + 1)
-        for key, style, label in (("accuracy", "-", run.title), ("val_accuracy", "--", None)):
+        title = textwrap.fill(run.title.replace("_", " "), 30)
+        for key, style, label in (("accuracy", "-", title), ("val_accuracy", "--", None)):
             values = 100 * np.array(run.history[key])
             curve_axes.plot(epochs, values, style, color=colour, label=label, linewidth=2)
         score = run.scores["unseen"]["balanced_accuracy"]
@@ -189,7 +190,10 @@ def plot_side_by_side(run_folder: Path, first: FinishedRun, second: FinishedRun)
             color=colour,
             capsize=6,
         )
-        score_axes.text(2, position, f"{100 * score:.1f} %", color="white", va="center", size=14)
+        # In the upper half of the bar, since the interval may take its middle.
+        score_axes.text(
+            2, position - 0.2, f"{100 * score:.1f} %", color="white", va="center", size=14
+        )
     curve_axes.set(
         title="Accuracy (solid: training, dashed: validation)",
         xlabel="epoch",
