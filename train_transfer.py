@@ -94,8 +94,7 @@ def main() -> None:
     train_dataset = build_dataset(examples["train"], batch_size, shuffle_seed=seed, views=True)
     validation_dataset = build_dataset(examples["validation"], batch_size)
     epochs, learning_rate = arguments.epochs, arguments.learning_rate
-    datasets = train_dataset, validation_dataset
-    history = fit(trained, *datasets, epochs, learning_rate, run_folder)
+    history = fit(trained, train_dataset, validation_dataset, epochs, learning_rate, run_folder)
     stopwatch.end_stage("training")
 
     # On request, train the last layers of the backbone too, on the views themselves.
@@ -108,8 +107,9 @@ def main() -> None:
         train_dataset = build_dataset(examples["train"], batch_size, shuffle_seed=seed, views=True)
         validation_dataset = build_dataset(examples["validation"], batch_size)
         epochs, learning_rate = FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE
-        datasets = train_dataset, validation_dataset
-        history = fit(model, *datasets, epochs, learning_rate, run_folder, history)
+        history = fit(
+            model, train_dataset, validation_dataset, epochs, learning_rate, run_folder, history
+        )
         stopwatch.end_stage("fine-tuning")
 
     # Calibrate its confidence, and save it in float32, which runs well on every machine.
