@@ -12,9 +12,8 @@ differ in nothing but the seed are one recipe, and recipes compare by their mean
 import argparse
 from pathlib import Path
 
-from vision101.command_line import OUTPUTS_FOLDER, ArgumentParser, run_script
-from vision101.comparison import compare_pairs, group_by_recipe, group_by_split, load_runs
-from vision101.comparison_report import (
+from vision101.cli import ArgumentParser, run_script
+from vision101.comparison.report import (
     describe_recipes,
     describe_splits,
     describe_terms,
@@ -23,6 +22,13 @@ from vision101.comparison_report import (
     plot_comparison,
     print_sections,
 )
+from vision101.comparison.significance import (
+    compare_pairs,
+    group_by_recipe,
+    group_by_split,
+    load_runs,
+)
+from vision101.files import OUTPUTS_FOLDER
 from vision101.runs import create_folder
 
 

@@ -12,34 +12,29 @@ minute on two processor cores, and longer for the features that labels are check
 
 import argparse
 
-from vision101.advice import advise
-from vision101.audit import find_file_problems, write_file_problems
-from vision101.backbones import Backbone, build_backbone, cut_classifier
-from vision101.command_line import (
-    ArgumentParser,
-    UsageError,
-    add_explore_arguments,
-    run_script,
-    shown_name,
-)
-from vision101.duplicates import describe_duplicates, find_near_duplicates, write_duplicates
-from vision101.exploration import (
+import keras
+
+from vision101.cli import ArgumentParser, add_explore_arguments, run_script
+from vision101.errors import UserError, shown_name
+from vision101.exploration.advice import advise
+from vision101.exploration.checks import find_file_problems, write_file_problems
+from vision101.exploration.labels import LabelCheck, find_label_issues, write_label_issues
+from vision101.exploration.observations import measure_photos, write_measurements
+from vision101.exploration.report import (
     plot_findings,
     plot_measurements,
     plot_photos,
     print_findings,
     write_page,
 )
-from vision101.features import compute_features
-from vision101.labels import LabelCheck, check_labels, write_suspects
-from vision101.observations import measure_photos, write_measurements
-from vision101.photos import index_files, keep_readable
-from vision101.review import exclude_photos
+from vision101.photos.duplicates import describe_duplicates, find_near_duplicates, write_duplicates
+from vision101.photos.index import index_files, keep_readable
+from vision101.photos.lists import exclude_photos
+from vision101.photos.sources import find_photos
 from vision101.runs import create_folder, find_run, load_run
-from vision101.sources import find_photos
-from vision101.training import choose_precision
-
-import keras
+from vision101.training.backbones import Backbone, build_backbone, cut_classifier
+from vision101.training.features import compute_features
+from vision101.training.schedule import choose_precision
 
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # as in train_transfer.py, to share features
 IMAGE_SIZE = 224  # pixels per side: the largest that the training scripts use by default
@@ -77,11 +72,11 @@ def main() -> None:
     check = LabelCheck([], None, note)
     if network:
         features = compute_features(network, photos, 1, "all photos")[:, 0]
-        check = check_labels(photos, features, positions, note)
-        write_suspects(folder, check.suspects, source)
+        check = find_label_issues(photos, features, positions, note)
+        write_label_issues(folder, check.label_issues, source)
 
     # All of it on one page.
-    plot_findings(folder, duplicates, check.suspects, title)
+    plot_findings(folder, duplicates, check.label_issues, title)
     write_page(folder, photos, measurements, advice, problems, duplicates, check, title)
     print_findings(folder, photos, advice, problems, duplicates, check)
 
@@ -102,7 +97,7 @@ def find_network(arguments: argparse.Namespace) -> tuple[Backbone | None, str]:
     try:
         backbone = arguments.backbone or BACKBONE
         network = build_backbone(backbone, arguments.weights, arguments.image_size)
-    except UsageError as error:
+    except UserError as error:
         if arguments.backbone or arguments.weights != WEIGHTS:
             raise
         return None, f"Labels were not checked: {error}; or check with --run, a run of your own."

@@ -19,18 +19,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vision101.answers import Answer, answer_photo, write_review
-from vision101.command_line import (
-    FAILURE_EXIT_CODE,
-    OUTPUTS_FOLDER,
-    ArgumentParser,
-    UsageError,
-    integer_from,
-    run_script,
-    shown_path,
-)
-from vision101.photos import UnreadablePhotoError, list_files, read_pixels
-from vision101.plots import plot_explanation
+from vision101.cli import FAILURE_EXIT_CODE, ArgumentParser, integer_from, run_script
+from vision101.errors import UserError, shown_path
+from vision101.evaluation.plots import plot_grad_cam
+from vision101.files import OUTPUTS_FOLDER
+from vision101.photos.index import list_files
+from vision101.photos.reading import UnreadablePhotoError, read_pixels
+from vision101.prediction import Prediction, predict_photo, write_review
 from vision101.runs import find_run, load_run
 
 TOP = 3  # classes to show: the answer, and what it might have been
@@ -43,12 +38,12 @@ def main() -> int:
     for flag, path in (("--explain", arguments.explain), ("--review", arguments.review)):
         # It may be a photo, or a list with a person's work in it.
         if path and path.exists():
-            raise UsageError(f"{flag} {path}: already exists; give another name, or remove it")
+            raise UserError(f"{flag} {path}: already exists; give another name, or remove it")
     if arguments.review and "-" in arguments.photos:
-        raise UsageError("--review: standard input has no path to list; name files or folders")
+        raise UserError("--review: standard input has no path to list; name files or folders")
     files = list(find_files(arguments.photos))
     if arguments.explain and len(files) != 1:
-        raise UsageError(f"--explain: shows one photo, not {len(files)}; name just one")
+        raise UserError(f"--explain: shows one photo, not {len(files)}; name just one")
     run_folder = find_run(arguments.run, OUTPUTS_FOLDER)
     run = load_run(run_folder)
     if not arguments.json:
@@ -64,14 +59,14 @@ def main() -> int:
             print(f"{name}: {error}", file=sys.stderr)
             unreadable += 1
             continue
-        answer = answer_photo(run, name, pixels)
+        answer = predict_photo(run, name, pixels)
         answers.append(answer)
         if arguments.json:
             print_json(answer, arguments.top, run.config["painted"])
         else:
             print_answer(answer, arguments.top)
         if arguments.explain:
-            plot_explanation(arguments.explain, run, pixels, answer)
+            plot_grad_cam(arguments.explain, run, pixels, answer)
 
     if arguments.review:
         write_review(arguments.review, answers)
@@ -89,14 +84,14 @@ def find_files(photos: list[str]) -> Iterator[tuple[str, Path | io.BytesIO]]:
         elif Path(photo).is_dir():
             paths = list_files(Path(photo))
             if not paths:
-                raise UsageError(f"{photo}: an empty folder; name one with photos in it")
+                raise UserError(f"{photo}: an empty folder; name one with photos in it")
             for path in paths:
                 yield str(path), path
         else:
             yield photo, Path(photo)
 
 
-def print_answer(answer: Answer, top: int) -> None:
+def print_answer(answer: Prediction, top: int) -> None:
     print(f"\n{answer.name}")
     classes = answer.classes[:top]
     width = max(len(class_name) for class_name, _ in classes)
@@ -109,7 +104,7 @@ def print_answer(answer: Answer, top: int) -> None:
         print("  Not sure: not confident enough. Ask a person.")
 
 
-def print_json(answer: Answer, top: int, painted: bool) -> None:
+def print_json(answer: Prediction, top: int, painted: bool) -> None:
     class_name, probability = answer.classes[0]
     line = {
         "photo": answer.name,

@@ -14,22 +14,31 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
-from vision101.augmentation import build_augmentation
-from vision101.command_line import ArgumentParser, add_training_arguments, run_script
-from vision101.confidence import calibrate_model
-from vision101.datasets import build_dataset, decode_split
-from vision101.judgement import judge_model, print_judgement
-from vision101.models import average_with_mirror, build_base_cnn, build_tuned_cnn, rebuild_model
-from vision101.photos import index_photos, list_classes
-from vision101.plots import plot_curves, plot_judgement
-from vision101.review import add_photos, exclude_photos
-from vision101.run_report import write_run_report
-from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
-from vision101.sources import find_photos
-from vision101.split import split_photos
-from vision101.training import build_learning_rate_schedule, check_convergence, choose_precision
-
 import keras
+
+from vision101.cli import ArgumentParser, add_training_arguments, run_script
+from vision101.evaluation.calibration import calibrate_model
+from vision101.evaluation.evaluate import evaluate_model, print_evaluation
+from vision101.evaluation.plots import plot_curves, plot_evaluation
+from vision101.evaluation.report import write_run_report
+from vision101.photos.index import index_photos, list_classes
+from vision101.photos.lists import add_photos, exclude_photos
+from vision101.photos.sources import find_photos
+from vision101.photos.split import split_photos
+from vision101.runs import Stopwatch, finish_run, save_model, start_run, summarize_run
+from vision101.training.augmentation import build_augmentation
+from vision101.training.datasets import build_dataset, decode_split
+from vision101.training.models import (
+    average_with_flip,
+    build_base_cnn,
+    build_tuned_cnn,
+    rebuild_model,
+)
+from vision101.training.schedule import (
+    build_learning_rate_schedule,
+    check_convergence,
+    choose_precision,
+)
 
 
 class Recipe(NamedTuple):
@@ -40,7 +49,7 @@ class Recipe(NamedTuple):
     epochs: int
     learning_rate: float  # at its peak
     crop: float = 0.0  # side of what random crops are resized to, as a share; 0: no augmentation
-    blend: bool = False  # train on blends of pairs of crops
+    mixup: bool = False  # train on blends of pairs of crops
     mirror: bool = False  # average the answers for a photo and its mirror image
     label_smoothing: float = 0.0  # share of a label that goes to all classes alike
     weight_decay: float = 0.0
@@ -59,7 +68,7 @@ TUNED = Recipe(
     epochs=160,
     learning_rate=2e-3,
     crop=0.8,
-    blend=True,
+    mixup=True,
     mirror=True,
     label_smoothing=0.1,
     weight_decay=0.05,
@@ -84,7 +93,7 @@ def main() -> None:
 
     # Datasets. Only training photos are augmented, and shuffled.
     crop_size = round(recipe.crop * arguments.image_size)
-    augment = build_augmentation(crop_size, recipe.blend) if crop_size else None
+    augment = build_augmentation(crop_size, recipe.mixup) if crop_size else None
     train_dataset = build_dataset(examples["train"], arguments.batch_size, augment, arguments.seed)
     validation_dataset = build_dataset(examples["validation"], arguments.batch_size)
 
@@ -120,28 +129,28 @@ def main() -> None:
     # Calibrate its confidence, and save it in float32, which runs well on every machine.
     best_model = keras.saving.load_model(checkpoint, compile=False)
     if recipe.mirror:
-        best_model = average_with_mirror(best_model)
+        best_model = average_with_flip(best_model)
     best_model = rebuild_model(best_model, "float32")
     temperature = calibrate_model(best_model, examples["validation"])
     save_model(best_model, run_folder)
     checkpoint.unlink()
 
     # Judge it, once, on photos that had no part in training.
-    judgement = judge_model(
+    evaluation = evaluate_model(
         best_model, examples, class_names, temperature, arguments.target_accuracy
     )
-    stopwatch.end_stage("judgement")
+    stopwatch.end_stage("evaluation")
 
     # Show it.
     title = f"{arguments.recipe} CNN" + (" on painted sample photos" if source.painted else "")
     unseen = examples["unseen"]
     plot_curves(run_folder, history, title)
-    plot_judgement(run_folder, judgement, unseen, title)
-    print_judgement(judgement, title)
+    plot_evaluation(run_folder, evaluation, unseen, title)
+    print_evaluation(evaluation, title)
     seconds = stopwatch.seconds
-    results = summarize_run(judgement, best_model, unseen, history, seconds, title, source)
-    write_run_report(run_folder, results, judgement, best_model, unseen, split)
-    finish_run(run_folder, results, judgement, split, source)
+    results = summarize_run(evaluation, best_model, unseen, history, seconds, title, source)
+    write_run_report(run_folder, results, evaluation, best_model, unseen, split)
+    finish_run(run_folder, results, evaluation, split, source)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -13,18 +13,19 @@ On unseen photos of tf_flowers, mean of six seeds, a frozen MobileNetV1 (ImageNe
 import argparse
 from pathlib import Path
 
-from vision101.backbones import build_backbone, print_trainable, unfreeze_last_layers
-from vision101.command_line import ArgumentParser, add_transfer_arguments, run_script
-from vision101.confidence import calibrate_model
-from vision101.datasets import build_dataset, decode_split
-from vision101.evaluation import print_scores
-from vision101.features import compute_split_features
-from vision101.judgement import judge_model, print_judgement
-from vision101.models import build_head, join_backbone_and_head, rebuild_model
-from vision101.photos import index_photos, list_classes
-from vision101.plots import plot_curves, plot_judgement, plot_side_by_side
-from vision101.review import add_photos, exclude_photos
-from vision101.run_report import write_run_report
+import keras
+import tensorflow as tf
+
+from vision101.cli import ArgumentParser, add_transfer_arguments, run_script
+from vision101.evaluation.calibration import calibrate_model
+from vision101.evaluation.evaluate import evaluate_model, print_evaluation
+from vision101.evaluation.plots import plot_curves, plot_evaluation, plot_side_by_side
+from vision101.evaluation.report import write_run_report
+from vision101.evaluation.scores import print_scores
+from vision101.photos.index import index_photos, list_classes
+from vision101.photos.lists import add_photos, exclude_photos
+from vision101.photos.sources import find_photos
+from vision101.photos.split import split_photos
 from vision101.runs import (
     FinishedRun,
     Stopwatch,
@@ -34,12 +35,15 @@ from vision101.runs import (
     start_run,
     summarize_run,
 )
-from vision101.sources import find_photos
-from vision101.split import split_photos
-from vision101.training import build_learning_rate_schedule, check_convergence, choose_precision
-
-import keras
-import tensorflow as tf
+from vision101.training.backbones import build_backbone, print_trainable, unfreeze_last_layers
+from vision101.training.datasets import build_dataset, decode_split
+from vision101.training.features import compute_split_features
+from vision101.training.models import build_head, join_backbone_and_head, rebuild_model
+from vision101.training.schedule import (
+    build_learning_rate_schedule,
+    check_convergence,
+    choose_precision,
+)
 
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # the article's
 IMAGE_SIZE = 224  # pixels per side: what most pretrained networks learnt from
@@ -123,8 +127,10 @@ def main() -> None:
     save_model(best_model, run_folder)
 
     # Judge it, once, on photos that had no part in training.
-    judgement = judge_model(judged, examples, class_names, temperature, arguments.target_accuracy)
-    stopwatch.end_stage("judgement")
+    evaluation = evaluate_model(
+        judged, examples, class_names, temperature, arguments.target_accuracy
+    )
+    stopwatch.end_stage("evaluation")
 
     # Show it, and beside it the newest CNN on the same split, if there is one.
     title = backbone.title + (", fine-tuned" if arguments.fine_tune else "")
@@ -133,15 +139,15 @@ def main() -> None:
         examples = decode_split({"unseen": split["unseen"]}, class_names, image_size)
     unseen = examples["unseen"]
     plot_curves(run_folder, history, title)
-    plot_judgement(run_folder, judgement, unseen, title)
-    print_judgement(judgement, title)
+    plot_evaluation(run_folder, evaluation, unseen, title)
+    print_evaluation(evaluation, title)
     if cnn := find_run_on_split(run_folder.parent, "cnn", split):
-        plot_side_by_side(run_folder, cnn, FinishedRun(title, history, judgement.scores))
+        plot_side_by_side(run_folder, cnn, FinishedRun(title, history, evaluation.scores))
         print_scores(cnn.scores, cnn.title)
     seconds = stopwatch.seconds
-    results = summarize_run(judgement, best_model, unseen, history, seconds, title, source)
-    write_run_report(run_folder, results, judgement, best_model, unseen, split)
-    finish_run(run_folder, results, judgement, split, source)
+    results = summarize_run(evaluation, best_model, unseen, history, seconds, title, source)
+    write_run_report(run_folder, results, evaluation, best_model, unseen, split)
+    finish_run(run_folder, results, evaluation, split, source)
 
 
 def fit(

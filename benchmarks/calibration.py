@@ -16,20 +16,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vision101.confidence import (
-    apply_temperature,
-    estimate_calibration_noise,
-    fit_temperature,
-    judge_answers,
-    measure_calibration,
-)
-from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME
-
 import numpy as np
 from tqdm import trange
 
+from vision101.evaluation.calibration import (
+    apply_temperature,
+    confidence_and_correctness,
+    fit_temperature,
+    measure_calibration,
+    perfect_calibration_error,
+)
+from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME
+
 COLUMNS = ("photos", "error", "if perfect", "answered", "right")
-PARTS = ("unseen",), ("surplus",), ("unseen", "surplus")
+SUBSETS = ("unseen",), ("surplus",), ("unseen", "surplus")
 
 # Enough to know the mean error to less than a tenth of a percent.
 REDRAWS = 200
@@ -47,7 +47,7 @@ def main() -> None:
         probabilities = rows[:, first_class:].astype(float)
         rows = rows[:, :first_class]
         print(f"\n{run}\n{'':18}" + "".join(f"{column:>12}" for column in COLUMNS))
-        for parts in PARTS:
+        for parts in SUBSETS:
             chosen = rows[np.isin(rows[:, 2], parts)]
             if not len(chosen):  # classes of one size leave no surplus
                 continue
@@ -55,7 +55,7 @@ def main() -> None:
             confidences, right, sure = confidences.astype(float), labels == predicted, sure == "yes"
             shares = [
                 measure_calibration(confidences, right)["error"],
-                estimate_calibration_noise(confidences),
+                perfect_calibration_error(confidences),
                 sure.mean(),
                 *([right[sure].mean()] if sure.any() else []),
             ]
@@ -91,7 +91,9 @@ def redraw_calibration_errors(
             unseen.extend(photos[first : first + (parts[label] == "unseen").sum()])
         temperature = fit_temperature(labels[validation], probabilities[validation])
         scaled = apply_temperature(probabilities[unseen], temperature)
-        errors.append(measure_calibration(*judge_answers(labels[unseen], scaled))["error"])
+        errors.append(
+            measure_calibration(*confidence_and_correctness(labels[unseen], scaled))["error"]
+        )
     return np.array(errors)
 
 

@@ -14,14 +14,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.other_things import paint_other_things
-from vision101.evaluation import predict
-from vision101.photos import list_files, read_pixels
-from vision101.runs import load_run
-
 import numpy as np
 from PIL import Image
 from sklearn.metrics import roc_auc_score
+
+from benchmarks.other_things import paint_other_things
+from vision101.evaluation.scores import predict
+from vision101.photos.index import list_files
+from vision101.photos.reading import read_pixels
+from vision101.runs import load_run
 
 PAINTED = 200
 

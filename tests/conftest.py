@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from vision101.photos import index_photos
-from vision101.sample import paint_sample
-from vision101.sources import PAINTED_MARK, find_photos
-
 import keras
 import pytest
 from playwright.sync_api import sync_playwright
+
+from vision101.photos.index import index_photos
+from vision101.photos.sample import paint_sample
+from vision101.photos.sources import PAINTED_MARK, find_photos
 
 PROJECT = Path(__file__).resolve().parent.parent
 

@@ -6,15 +6,15 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+from conftest import PROJECT
+from PIL import Image, ImageOps
+
 import compare
 import explore
 import predict
 import train_cnn
 import train_transfer
-
-import pytest
-from conftest import PROJECT
-from PIL import Image, ImageOps
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 MEASUREMENTS = (PROJECT / "docs" / "measurements.md").read_text(encoding="utf-8")

@@ -6,17 +6,18 @@ import os
 import shutil
 import sys
 
-import predict
-import train_cnn
-from vision101.command_line import run_script as run_main
-from vision101.photos import index_photos, read_pixels
-
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-PARTS = ("train", "validation", "unseen", "surplus")
+import predict
+import train_cnn
+from vision101.cli import run_script as run_main
+from vision101.photos.index import index_photos
+from vision101.photos.reading import read_pixels
+
+SUBSETS = ("train", "validation", "unseen", "surplus")
 
 
 @pytest.fixture
@@ -98,10 +99,10 @@ def test_results_score_every_part(finished_run):
     with (run_folder / "split.csv").open(newline="") as file:
         parts = [row["part"] for row in csv.DictReader(file)]
     # 80 % of the smallest class, 14, is 11; a fifth of that is 2.
-    assert {part: parts.count(part) for part in PARTS} == dict(
-        zip(PARTS, (27, 6, 9, 8), strict=True)
+    assert {part: parts.count(part) for part in SUBSETS} == dict(
+        zip(SUBSETS, (27, 6, 9, 8), strict=True)
     )
-    for part in PARTS[1:]:
+    for part in SUBSETS[1:]:
         scores = results[part]
         assert scores["count"] == parts.count(part)
         low, high = scores["balanced_accuracy_interval"]
@@ -111,7 +112,7 @@ def test_results_score_every_part(finished_run):
     model = keras.saving.load_model(run_folder / "best.keras")
     assert results["parameters"] == model.count_params()
     assert results["best_epoch"] in (1, 2)
-    assert set(results["seconds"]) == {"photos", "training", "judgement"}
+    assert set(results["seconds"]) == {"photos", "training", "evaluation"}
 
 
 def test_predictions_of_every_photo_are_kept(finished_run):
@@ -119,7 +120,7 @@ def test_predictions_of_every_photo_are_kept(finished_run):
     with (run_folder / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     results = read_json(run_folder / "results.json")
-    for part in PARTS[1:]:
+    for part in SUBSETS[1:]:
         right = [row["label"] == row["predicted"] for row in rows if row["part"] == part]
         assert np.mean(right) == pytest.approx(results[part]["accuracy"])
     names = ["daisy", "dandelion", "roses"]
@@ -169,7 +170,7 @@ def test_same_seed_same_scores(finished_run, run_script, painted_folder, tmp_pat
 
 
 def test_prediction_sees_exactly_what_validation_saw(finished_run, run_script, painted_folder):
-    """The answers for all unseen photos, one by one from their files, repeat the judgement."""
+    """The answers for all unseen photos, one by one from their files, repeat the evaluation."""
     run_folder, _ = finished_run
     with (run_folder / "split.csv").open(newline="") as file:
         unseen = [row for row in csv.DictReader(file) if row["part"] == "unseen"]

@@ -13,19 +13,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from vision101.command_line import UsageError, shown_path
-from vision101.datasets import Examples
-from vision101.evaluation import JUDGED_PARTS, measure_seconds_per_photo
-from vision101.files import write_table, write_whole
-from vision101.judgement import Judgement
-from vision101.models import expose_features
-from vision101.novelty import NoveltyDetector, load_detector, save_detector
-from vision101.photos import Photo, list_classes
-from vision101.sources import PhotoSource
-from vision101.split import hash_split, write_split
-from vision101.training import find_best_epoch
-
 import keras
+
+from vision101.errors import UserError, shown_path
+from vision101.evaluation.evaluate import Evaluation
+from vision101.evaluation.out_of_distribution import (
+    OutOfDistributionDetector,
+    load_detector,
+    save_detector,
+)
+from vision101.evaluation.scores import EVALUATED_SUBSETS, measure_seconds_per_photo
+from vision101.files import write_atomically, write_json, write_table
+from vision101.photos.index import Photo, list_classes
+from vision101.photos.sources import PhotoSource
+from vision101.photos.split import hash_split, write_split
+from vision101.training.datasets import Examples
+from vision101.training.models import expose_features
+from vision101.training.schedule import find_best_epoch
 
 CONFIG_NAME = "config.json"
 MODEL_NAME = "best.keras"
@@ -92,7 +96,7 @@ def start_run(
     precision = {"dtype_policy": keras.config.dtype_policy().name}
     config = {"kind": kind} | settings | vars(arguments) | precision | photos
     config |= {"versions": versions}
-    _write_json(run_folder / CONFIG_NAME, config)
+    write_json(run_folder / CONFIG_NAME, config)
     return run_folder
 
 
@@ -114,12 +118,12 @@ def create_folder(output_folder: Path, *name_parts: str | None) -> Path:
 
 def save_model(model: keras.Model, run_folder: Path) -> None:
     """Save the model as `best.keras`, whole or not at all."""
-    with write_whole(run_folder / MODEL_NAME) as temporary:
+    with write_atomically(run_folder / MODEL_NAME) as temporary:
         model.save(temporary)
 
 
 def summarize_run(
-    judgement: Judgement,
+    evaluation: Evaluation,
     model: keras.Model,
     photos: Examples,
     history: dict[str, list[float]],
@@ -130,7 +134,7 @@ def summarize_run(
     """Return all that `results.json` tells of a run, ready for JSON.
 
     Args:
-        judgement: What `judge_model` returned.
+        evaluation: What `evaluate_model` returned.
         model: The model that was saved.
         photos: Photos to time a prediction with.
         history: What `fit` returned of every epoch; the model is the best one's.
@@ -138,10 +142,10 @@ def summarize_run(
         title: What the run is called in what a person sees.
         source: Where the photos came from.
     """
-    return judgement.scores | {
-        "gap": judgement.gap,
-        "confidence": judgement.confidence,
-        "novelty": judgement.novelty,
+    return evaluation.scores | {
+        "gap": evaluation.gap,
+        "confidence": evaluation.confidence,
+        "novelty": evaluation.novelty,
         "title": title,
         "painted": source.painted,
         "parameters": model.count_params(),
@@ -154,7 +158,7 @@ def summarize_run(
 def finish_run(
     run_folder: Path,
     results: dict,
-    judgement: Judgement,
+    evaluation: Evaluation,
     split: dict[str, list[Photo]],
     source: PhotoSource,
 ) -> None:
@@ -164,38 +168,38 @@ def finish_run(
     Args:
         run_folder: Folder of the run.
         results: What `summarize_run` returned.
-        judgement: What `judge_model` returned.
+        evaluation: What `evaluate_model` returned.
         split: What `split_photos` returned.
         source: Where the photos came from.
     """
-    save_detector(run_folder / DETECTOR_NAME, judgement.detector)
-    _write_predictions(run_folder / PREDICTIONS_NAME, judgement, split, source)
-    _write_json(run_folder / RESULTS_NAME, results)
+    save_detector(run_folder / DETECTOR_NAME, evaluation.detector)
+    _write_predictions(run_folder / PREDICTIONS_NAME, evaluation, split, source)
+    write_json(run_folder / RESULTS_NAME, results)
     print(f"Pictures, model and scores are in {shown_path(run_folder)}")
 
 
 def _write_predictions(
     path: Path,
-    judgement: Judgement,
+    evaluation: Evaluation,
     split: dict[str, list[Photo]],
     source: PhotoSource,
 ) -> None:
     rows = []
-    for part, probabilities in judgement.probabilities.items():
-        for photo, row, sure in zip(split[part], probabilities, judgement.sure[part], strict=True):
+    for part, probabilities in evaluation.probabilities.items():
+        for photo, row, sure in zip(split[part], probabilities, evaluation.sure[part], strict=True):
             place = source.place(photo.path)
-            answer = judgement.class_names[row.argmax()]
+            answer = evaluation.class_names[row.argmax()]
             confidence, *numbers = [f"{probability:.6f}" for probability in (row.max(), *row)]
             told = (photo.sha256, part, photo.class_name, answer, confidence)
             rows.append((place, *told, "yes" if sure else "no", *numbers))
-    write_table(path, (*PREDICTION_COLUMNS, *judgement.class_names), rows)
+    write_table(path, (*PREDICTION_COLUMNS, *evaluation.class_names), rows)
 
 
 def find_run(run: Path | None, output_folder: Path) -> Path:
     """Return the folder `run`, or if it is None the newest complete run below `output_folder`.
 
     Raises:
-        UsageError: There is no such run, or it is not complete.
+        UserError: There is no such run, or it is not complete.
     """
     if run is not None:
         if not (run / RESULTS_NAME).is_file():
@@ -204,7 +208,7 @@ def find_run(run: Path | None, output_folder: Path) -> Path:
                 if (run / CONFIG_NAME).is_file()
                 else "not the folder of a run"
             )
-            raise UsageError(f"--run {run}: {problem}; give a complete one below outputs/")
+            raise UserError(f"--run {run}: {problem}; give a complete one below outputs/")
         return run
     return list_runs(output_folder)[-1]
 
@@ -213,11 +217,11 @@ def list_runs(output_folder: Path) -> list[Path]:
     """Return the folders of all complete runs below `output_folder`, the newest last.
 
     Raises:
-        UsageError: There are none.
+        UserError: There are none.
     """
     results = list(output_folder.glob(f"*/{RESULTS_NAME}"))
     if not results:
-        raise UsageError(
+        raise UserError(
             f"no complete run in {shown_path(output_folder)} yet; train one first with: "
             "python train_cnn.py"
         )
@@ -244,7 +248,7 @@ def find_run_on_split(
     """Return the newest complete run of a kind (`cnn` or `transfer`) on the same split, if any."""
     try:
         folders = list_runs(output_folder)
-    except (UsageError, OSError):  # none, or one that is being removed just now
+    except (UserError, OSError):  # none, or one that is being removed just now
         return None
     for folder in reversed(folders):
         # Folders that are none of ours, or damaged, must not stop a run that has just trained.
@@ -259,7 +263,7 @@ def find_run_on_split(
                 key: [float(row[key]) for row in rows]
                 for key in ("accuracy", "loss", "val_accuracy", "val_loss")
             }
-            scores = {part: results[part] for part in JUDGED_PARTS}
+            scores = {part: results[part] for part in EVALUATED_SUBSETS}
             return FinishedRun(results["title"], history, scores)
     return None
 
@@ -279,14 +283,14 @@ class LoadedRun(NamedTuple):
     model_with_features: keras.Model
     config: dict
     threshold: float
-    detector: NoveltyDetector
+    detector: OutOfDistributionDetector
 
 
 def load_run(run_folder: Path) -> LoadedRun:
     """Load a complete run.
 
     Raises:
-        UsageError: A file of the run is missing or damaged.
+        UserError: A file of the run is missing or damaged.
     """
     try:
         config = json.loads((run_folder / CONFIG_NAME).read_text(encoding="utf-8"))
@@ -301,16 +305,7 @@ def load_run(run_folder: Path) -> LoadedRun:
         )
     # An empty file, as after a power failure, is an EOFError.
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise UsageError(
+        raise UserError(
             f"{shown_path(run_folder)}: cannot be loaded ({error}); choose another with --run, or "
             "train again"
         ) from error
-
-
-def _write_json(path: Path, content: dict) -> None:
-    def name(value) -> str:
-        # Functions are written by name, paths as text.
-        return getattr(value, "__name__", str(value))
-
-    with write_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, default=name) + "\n", encoding="utf-8")

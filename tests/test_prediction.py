@@ -1,0 +1,135 @@
+"""What predict.py says, shows and lists: sure or not, why, and what a person should look at."""
+
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import predict
+from benchmarks.other_things import paint_other_things
+from vision101.photos.index import list_files
+from vision101.photos.reading import read_pixels
+from vision101.prediction import Prediction, predict_photo, write_review
+from vision101.runs import DETECTOR_NAME, RESULTS_NAME, load_run
+
+
+@pytest.fixture
+def ask(finished_run, monkeypatch, capsys):
+    """Return a function that runs predict.py on the finished run: its exit code, and its text."""
+
+    def ask(*arguments) -> tuple[int, str]:
+        flags = ["--run", finished_run[0], *arguments]
+        monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, flags)])
+        return predict.main(), capsys.readouterr().out
+
+    return ask
+
+
+@pytest.fixture
+def thresholds(finished_run, monkeypatch):
+    """Return a function that sets how confident and how usual an answer must be."""
+
+    def set_thresholds(confidence: float, distance: float) -> None:
+        run = load_run(finished_run[0])
+        detector = run.detector._replace(threshold=distance)
+        changed = run._replace(threshold=confidence, detector=detector)
+        monkeypatch.setattr(predict, "load_run", lambda run_folder: changed)
+
+    return set_thresholds
+
+
+@pytest.mark.parametrize(
+    ("confidence", "distance", "sure", "novel", "words"),
+    [
+        (0, np.inf, True, False, None),
+        (1, np.inf, False, False, "Ask a person"),
+        (0, 0, False, True, "perhaps none of the classes"),
+    ],
+)
+def test_doubt_is_told_in_words_in_json_and_in_the_exit_code(
+    ask, thresholds, painted_folder, confidence, distance, sure, novel, words
+):
+    thresholds(confidence, distance)
+    photo = painted_folder / "roses" / "roses-0001.jpg"
+    code, text = ask(photo)
+    assert code == 0  # doubt is no failure, unless asked for
+    assert ("Not sure" in text) == (not sure)
+    assert words is None or words in text
+    code, text = ask("--json", "--fail-if-unsure", photo)
+    assert code == (0 if sure else 3)
+    line = json.loads(text)
+    assert (line["sure"], line["novel"]) == (sure, novel)
+
+
+def test_thresholds_are_those_of_the_run(finished_run):
+    run_folder, _ = finished_run
+    run = load_run(run_folder)
+    results = json.loads((run_folder / RESULTS_NAME).read_text(encoding="utf-8"))
+    assert run.threshold == results["confidence"]["threshold"]
+    with np.load(run_folder / DETECTOR_NAME) as content:
+        assert run.detector.threshold == content["threshold"]
+
+
+def test_other_things_are_further_away_than_the_classes(finished_run, painted_folder):
+    run = load_run(finished_run[0])
+    size = run.config["image_size"]
+    distances = []
+    others = [np.asarray(picture.resize((size, size))) for picture in paint_other_things(40)]
+    flowers = [read_pixels(path, size) for path in list_files(painted_folder)]
+    for pictures in (flowers, others):
+        features = run.model_with_features.predict_on_batch(np.stack(pictures).astype("f4"))[1]
+        distances.append(run.detector.measure_distances(np.asarray(features)))
+    truth = np.repeat([0, 1], [len(flowers), len(others)])
+    assert roc_auc_score(truth, np.concatenate(distances)) > 0.75
+    answer = predict_photo(run, "usual", flowers[0])
+    assert answer.novel == (distances[0][0] > run.detector.threshold)
+
+
+def test_explanation_is_a_picture_of_one_photo(ask, painted_folder, tmp_path):
+    photo = painted_folder / "roses" / "roses-0001.jpg"
+    ask("--explain", tmp_path / "why.png", photo)
+    assert min(Image.open(tmp_path / "why.png").size) >= 400
+    with pytest.raises(predict.UserError, match="one photo, not 14"):
+        ask("--explain", tmp_path / "whose.png", painted_folder / "daisy")
+    with pytest.raises(predict.UserError, match=r"\.png"):
+        ask("--explain", tmp_path / "why.mp3", photo)
+    ask("--explain", tmp_path / "why", photo)
+    assert {path.name for path in tmp_path.iterdir()} == {"why.png", "why"}
+
+
+@pytest.mark.parametrize("flag", ["--explain", "--review"])
+def test_nothing_is_overwritten(flag, ask, painted_folder, tmp_path):
+    for name in ("one.jpg", "two.jpg"):
+        shutil.copy(painted_folder / "roses" / "roses-0001.jpg", tmp_path / name)
+    before = (tmp_path / "one.jpg").read_bytes()
+    with pytest.raises(predict.UserError, match="one.jpg: already exists"):
+        ask(flag, tmp_path / "one.jpg", tmp_path / "two.jpg")
+    with pytest.raises(predict.UserError, match="already exists"):
+        ask(flag, tmp_path, tmp_path / "two.jpg")
+    assert (tmp_path / "one.jpg").read_bytes() == before
+
+
+def test_standard_input_cannot_be_listed_for_review(ask, tmp_path):
+    with pytest.raises(predict.UserError, match="standard input"):
+        ask("--review", tmp_path / "review.csv", "-")
+
+
+def test_review_lists_the_least_certain_first(tmp_path):
+    sure = Prediction("a.jpg", [("rose", 0.99), ("daisy", 0.01)], True, False)
+    unsure = Prediction("b.jpg", [("daisy", 0.6), ("rose", 0.4)], False, False)
+    novel = Prediction("c.jpg", [("rose", 0.8), ("daisy", 0.2)], False, True)
+    least_sure = Prediction("d.jpg", [("rose", 0.95), ("daisy", 0.05)], True, False)
+    write_review(tmp_path / "review.csv", [sure, unsure, novel, least_sure])
+    with (tmp_path / "review.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert all(Path(row["path"]).is_absolute() for row in rows)
+    assert [Path(row["path"]).name for row in rows] == ["b.jpg", "c.jpg", "d.jpg", "a.jpg"]
+    # A person has to fill in what the model is not sure of, and nothing else.
+    assert [row["label"] for row in rows] == ["", "", "rose", "rose"]
+    assert [row["novel"] for row in rows] == ["no", "yes", "no", "no"]

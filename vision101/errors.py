@@ -1,0 +1,34 @@
+"""Errors that a user can act on, and how they name paths."""
+
+import errno
+from pathlib import Path
+
+# Disk full, quota used up, file larger than allowed.
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class UserError(Exception):
+    """Something that the user can put right: one line that says what, where and how."""
+
+
+def describe_disk_error(error: OSError) -> str:
+    """Return what is wrong with a file or disk, where, and what to do about it."""
+    where = f" {shown_path(Path(str(error.filename)))}" if error.filename else ""
+    reason = error.strerror or str(error)
+    if error.errno in DISK_FULL_ERRORS:
+        return f"no room to write{where} ({reason}): free some space on that disk"
+    return f"cannot use{where} ({reason}): check the path and its permissions"
+
+
+def shown_path(path: Path) -> str:
+    """Return `path` as a person in the current folder would type it."""
+    path = Path(path).absolute()
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def shown_name(path: Path) -> str:
+    """Return the last part of a path in characters that any picture or page can show: file names
+    may be in another encoding.
+    """
+    return path.name.encode(errors="replace").decode()

@@ -1,0 +1,198 @@
+"""Scores with intervals: how good a model is, and how sure we are of that."""
+
+import math
+import time
+
+import keras
+import numpy as np
+from scipy.stats import beta
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from tqdm import tqdm
+
+# Parts that a model is judged on. Validation chose the best epoch; unseen has the score to believe;
+# surplus is what larger classes have left over.
+EVALUATED_SUBSETS = ("validation", "unseen", "surplus")
+
+CONFIDENCE_LEVEL = 0.95
+
+# Photos that are predicted at once.
+BATCH_SIZE = 64
+
+
+def predict(
+    model: keras.Model, inputs: np.ndarray, description: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability of each class for each photo, and the features behind it.
+
+    Args:
+        model: What `expose_features` returned for a classifier that takes the inputs.
+        inputs: Photos, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or features.
+        description: What the progress bar is for; None for no bar.
+
+    Returns:
+        Probabilities, float32 (photos, classes), 0-1, rows adding up to 1; and what its last
+        layer made them from, float32 (photos, channels).
+    """
+    starts = tqdm(
+        range(0, len(inputs), BATCH_SIZE),
+        desc=description,
+        unit=" batches",
+        disable=description is None,
+    )
+    batches = [
+        model.predict_on_batch(inputs[start : start + BATCH_SIZE].astype(np.float32))
+        for start in starts
+    ]
+    if not batches:
+        return tuple(np.empty((0, output.shape[-1]), np.float32) for output in model.outputs)
+    return tuple(np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True))
+
+
+def measure_seconds_per_photo(model: keras.Model, photos: np.ndarray) -> float:
+    """Measure the time of a prediction, one of a batch of at most BATCH_SIZE photos."""
+    batch = photos[:BATCH_SIZE].astype(np.float32)
+    model.predict_on_batch(batch)  # the first time, TensorFlow prepares itself
+    start = time.perf_counter()
+    model.predict_on_batch(batch)
+    return (time.perf_counter() - start) / len(batch)
+
+
+def score_predictions(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]
+) -> dict:
+    """Score the predictions for one part of the photos.
+
+    The intervals are Bayesian with Jeffreys' prior, and stay honest with few photos and with a
+    perfect score:
+
+    - accuracy, precision and recall as in Brown, Cai & DasGupta 2001, "Interval Estimation for a
+      Binomial Proportion", section 4.3; where none or all are right, up to 0 or 1;
+    - balanced accuracy likewise, on the effective number of photos (`_effective_sample_size`);
+    - F1 by the share J of hits among all photos that are of the class or taken for it, since
+      F1 = 2 J / (1 + J).
+
+    Args:
+        labels: One-hot array of shape (photos, classes).
+        probabilities: float array of shape (photos, classes), 0-1.
+        class_names: Names in the order of the columns.
+
+    Returns:
+        Ready for JSON: `count`, `accuracy`, `accuracy_interval`, `balanced_accuracy`,
+        `balanced_accuracy_interval`, `classes` (for each name `count`, and `precision`, `recall`
+        and `f1`, each with its `..._interval`) and `confusion` (rows true, columns predicted).
+        Balanced accuracy is the mean recall of the classes that have photos. What cannot be
+        told, since there are no photos, is None.
+    """
+    true_labels, predicted_labels = labels.argmax(axis=1), probabilities.argmax(axis=1)
+    positions = list(range(len(class_names)))
+    scores = {
+        "count": len(true_labels),
+        "accuracy": None,
+        "accuracy_interval": None,
+        "balanced_accuracy": None,
+        "balanced_accuracy_interval": None,
+        "classes": {},
+        "confusion": np.zeros((len(positions), len(positions)), int).tolist(),
+    }
+    if not len(true_labels):
+        return scores
+    confusion = confusion_matrix(true_labels, predicted_labels, labels=positions)
+    counts, hits = confusion.sum(axis=1), confusion.diagonal()
+    present = counts > 0
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        true_labels, predicted_labels, labels=positions, zero_division=0
+    )
+    accuracy, score = hits.sum() / counts.sum(), recall[present].mean()
+    scores["accuracy"] = float(accuracy)
+    scores["accuracy_interval"] = binomial_interval(accuracy, counts.sum())
+    scores["balanced_accuracy"] = float(score)
+    scores["balanced_accuracy_interval"] = binomial_interval(
+        score, _effective_sample_size(hits, counts)
+    )
+    scores["confusion"] = confusion.tolist()
+    for position, class_name in enumerate(class_names):
+        hit, answered = hits[position], confusion[:, position].sum()
+        either = counts[position] + answered - hit
+        scores["classes"][class_name] = {
+            "count": int(counts[position]),
+            "precision": float(precision[position]) if answered else None,
+            "precision_interval": binomial_interval(precision[position], answered),
+            "recall": float(recall[position]) if present[position] else None,
+            "recall_interval": binomial_interval(recall[position], counts[position]),
+            "f1": float(f1[position]) if either else None,
+            "f1_interval": [2 * end / (1 + end) for end in binomial_interval(hit / either, either)]
+            if either
+            else None,
+        }
+    return scores
+
+
+def measure_gap(validation: dict, unseen: dict) -> dict:
+    """Measure how much worse a model is on unseen photos than validation said.
+
+    The interval follows from those of both scores (Zou & Donner 2008, "Construction of Confidence
+    Limits about Effect Measures: A General Approach"), which hold for different photos.
+
+    Args:
+        validation: What `score_predictions` returned for the validation photos.
+        unseen: Likewise for the unseen photos.
+
+    Returns:
+        Ready for JSON: `balanced_accuracy`, that of validation less that of unseen, and its
+        `interval`.
+    """
+    first, second = (part["balanced_accuracy"] for part in (validation, unseen))
+    (first_low, first_high), (second_low, second_high) = (
+        part["balanced_accuracy_interval"] for part in (validation, unseen)
+    )
+    gap = first - second
+    below = math.hypot(first - first_low, second_high - second)
+    above = math.hypot(first_high - first, second - second_low)
+    return {"balanced_accuracy": gap, "interval": [gap - below, gap + above]}
+
+
+def binomial_interval(share: float | None, count: float) -> list[float] | None:
+    """Return the 95 % interval of a share, 0-1, that was measured on `count` photos; None if there
+    are none.
+    """
+    if not count:
+        return None
+    tail = (1 - CONFIDENCE_LEVEL) / 2
+    low, high = beta.ppf((tail, 1 - tail), share * count + 0.5, (1 - share) * count + 0.5)
+    # The prior moves an interval towards one half, but must not move it off the share.
+    return [
+        min(float(low), share) if share > 0 else 0.0,
+        max(float(high), share) if share < 1 else 1.0,
+    ]
+
+
+def _effective_sample_size(hits: np.ndarray, counts: np.ndarray) -> float:
+    """Return the effective number of photos behind a balanced accuracy: of as many, a plain
+    accuracy would be as uncertain (Korn & Graubard 1998, "Confidence Intervals for Proportions
+    with Small Expected Number of Positive Counts Estimated from Survey Data").
+
+    It is all of them where there are as many of each class. Elsewhere it is fewer, and fewer still
+    where a small class is a hard one.
+    """
+    hits, counts = hits[counts > 0], counts[counts > 0]
+    if_equally_hard = len(counts) ** 2 / (1 / counts).sum()
+    # Of few photos all may be right, or none: they are drawn towards the others.
+    recalls = (hits + (hits.sum() + 0.5) / (counts.sum() + 1)) / (counts + 1)
+    variance = (recalls * (1 - recalls) / counts).sum() / len(counts) ** 2
+    return min(if_equally_hard, recalls.mean() * (1 - recalls.mean()) / variance)
+
+
+def print_scores(scores: dict[str, dict], title: str) -> None:
+    """Print a table of parts (rows) and their accuracies with 95 % intervals, in percent."""
+    print(f"\n{title}\n{'':12}{'photos':>7}  {'accuracy':<21}  balanced accuracy")
+    for part, part_scores in scores.items():
+        columns = [
+            f"{100 * part_scores[name]:5.1f} % ({{:.1f}} - {{:.1f}})".format(
+                *(100 * end for end in part_scores[f"{name}_interval"])
+            )
+            if part_scores["count"]
+            else "-"
+            for name in ("accuracy", "balanced_accuracy")
+        ]
+        print(f"{part:12}{part_scores['count']:7}  {columns[0]:<21}  {columns[1]}")
+    print("In brackets: 95 % intervals, for chance in which photos were picked.")

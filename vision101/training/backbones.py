@@ -1,0 +1,206 @@
+"""Pretrained networks without their top, frozen: they turn a photo into features."""
+
+import hashlib
+import json
+import textwrap
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+
+from vision101.errors import UserError
+from vision101.training.models import build_feature_model, rebuild_model
+
+# Each network of Keras Applications with the preprocessing that it was trained with. Scaling to
+# 0-1 in its place is a common mistake that costs much accuracy.
+APPLICATIONS = {
+    "ResNet50": (keras.applications.ResNet50, keras.applications.resnet50.preprocess_input),
+    "ResNet50V2": (keras.applications.ResNet50V2, keras.applications.resnet_v2.preprocess_input),
+    "MobileNet": (keras.applications.MobileNet, keras.applications.mobilenet.preprocess_input),
+    "MobileNetV2": (
+        keras.applications.MobileNetV2,
+        keras.applications.mobilenet_v2.preprocess_input,
+    ),
+    "EfficientNetV2B0": (
+        keras.applications.EfficientNetV2B0,
+        keras.applications.efficientnet_v2.preprocess_input,  # does nothing: it is inside
+    ),
+}
+
+
+class Backbone(NamedTuple):
+    """A frozen network from raw photos to features.
+
+    Attributes:
+        name: What to call it in names of files and folders.
+        title: What to call a classifier on top of it in what a person sees.
+        model: Takes float32 (batch, image_size, image_size, 3), RGB, 0-255, and gives features
+            (batch, height, width, channels). All of its layers are frozen.
+        image_size: Side of the photos in pixels.
+        pretrained: Whether its weights were trained; random ones give poor features.
+        key: Hash of architecture and weights: equal keys, equal features.
+    """
+
+    name: str
+    title: str
+    model: keras.Model
+    image_size: int
+    pretrained: bool
+    key: str
+
+
+def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
+    """Build a frozen backbone for photos of one size, in the global dtype policy.
+
+    Args:
+        backbone: A key of `APPLICATIONS`, or the path of a saved Keras model that takes raw
+            photos, RGB, 0-255, of any size or of `image_size`, and gives feature maps.
+        weights: `imagenet`, `none` (random), or the path of an `.h5` or `.weights.h5` file for
+            that network without its top. A saved model brings its own.
+        image_size: Side of the photos in pixels.
+
+    Raises:
+        UserError: There is no such backbone or file, it does not fit, or the weights cannot be
+            downloaded.
+    """
+    if backbone in APPLICATIONS:
+        model = _build_application(backbone, weights, image_size)
+        name, pretrained = backbone, weights != "none"
+    elif Path(backbone).suffix == ".keras":
+        model = _load_backbone(Path(backbone), image_size)
+        name, pretrained = Path(backbone).stem, True
+    else:
+        raise UserError(
+            f"--backbone {backbone}: unknown; give one of {', '.join(APPLICATIONS)}, or the path "
+            "of a saved model, which ends in .keras"
+        )
+    if len(model.output_shape) != 4:
+        raise UserError(
+            f"--backbone {backbone}: gives {model.output_shape}, but feature maps of shape (batch, "
+            "height, width, channels) are needed; save the model without its top"
+        )
+    model.trainable = False
+    for layer in model.layers:
+        # Dropout, which frozen layers would go on doing in training: the backbone only infers.
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    title = f"{name} transfer" if pretrained else f"UNTRAINED {name} (random weights)"
+    return Backbone(name, title, model, image_size, pretrained, _hash_model(model))
+
+
+def rebuild_backbone(backbone: Backbone, dtype_policy: str) -> Backbone:
+    """Build a backbone anew in another precision, with the same weights."""
+    model = rebuild_model(backbone.model, dtype_policy)
+    model.trainable = False
+    return backbone._replace(model=model, key=_hash_model(model))
+
+
+def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
+    """Make a backbone of a trained classifier: all of it but its last layer, `probabilities`.
+
+    Args:
+        model: The model of a run.
+        image_size: Side of the photos in pixels that it was trained for.
+        name: What to call it.
+
+    Raises:
+        UserError: The model has no such layer.
+    """
+    try:
+        last_features = build_feature_model(model).output
+    except ValueError as error:
+        raise UserError(
+            f"--run {name}: its model has no layer 'probabilities'; give a run of train_cnn.py or "
+            "train_transfer.py"
+        ) from error
+    # As a feature map of one place, so that it is like that of any other backbone. Without a name
+    # of its own it might get one that the loaded model has already.
+    shape = (1, 1, last_features.shape[-1])
+    feature_map = keras.layers.Reshape(shape, name="feature_map")(last_features)
+    backbone = keras.Model(model.input, feature_map, name=model.name)
+    backbone.trainable = False
+    return Backbone(name, name, backbone, image_size, True, _hash_model(backbone))
+
+
+def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
+    build_model, preprocess_input = APPLICATIONS[name]
+    inputs = keras.Input((image_size, image_size, 3), name="photo")
+    try:
+        network = build_model(
+            include_top=False,
+            weights=None if weights == "none" else weights,
+            # One flat graph from the photo on: nothing hides in a model within the model.
+            input_tensor=preprocess_input(inputs),
+        )
+    # Keras raises a plain Exception where a download fails, and others where a file is no use.
+    except Exception as error:
+        reason = _first_line(error)
+        if weights == "imagenet":
+            raise UserError(
+                f"the weights of {name} could not be downloaded ({reason}). Ways on: try again "
+                "when the network is there; or fetch the file named above elsewhere and use "
+                "--weights FILE; or use another network, --backbone FILE.keras; or do without, "
+                "--weights none, which shows how it works but not how well"
+            ) from error
+        raise UserError(
+            f"--weights {weights}: no weights of {name} without its top ({reason}); give "
+            "imagenet, none, or the .h5 file of Keras Applications that ends in _notop.h5"
+        ) from error
+    return keras.Model(inputs, network.output, name=name.lower())
+
+
+def _load_backbone(path: Path, image_size: int) -> keras.Model:
+    try:
+        model = keras.saving.load_model(path, compile=False)
+        inputs = keras.Input((image_size, image_size, 3), name="photo")
+        return rebuild_model(model, keras.config.dtype_policy().name, inputs)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"--backbone {path}: cannot be used on photos of {image_size} pixels "
+            f"({_first_line(error)}); "
+            "give a Functional model saved by Keras that takes them"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _hash_model(model: keras.Model) -> str:
+    description = model.to_json()
+    # Keras counts names up, so that one network built twice in a process has two sets of them.
+    for position, operation in enumerate(model.operations):
+        description = description.replace(json.dumps(operation.name), str(position))
+    digest = hashlib.sha256(description.encode())
+    for weights in model.get_weights():
+        digest.update(weights.tobytes())
+    return digest.hexdigest()
+
+
+def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -> None:
+    """Make the last `count` layers of a backbone trainable, and the head with them.
+
+    BatchNormalization stays as it is in both: its statistics, made from many photos, would be
+    spoilt by batches of a few (Keras guide "Transfer learning & fine-tuning").
+    """
+    backbone.trainable = head.trainable = True
+    frozen = backbone.layers[: max(0, len(backbone.layers) - count)]
+    for layer in backbone.layers + head.layers:
+        layer.trainable = layer not in frozen and not isinstance(
+            layer, keras.layers.BatchNormalization
+        )
+
+
+def print_trainable(model: keras.Model) -> None:
+    """Print the name of every layer of a model under its trainable flag."""
+    for flag in (False, True):
+        names = [layer.name for layer in model.layers if layer.trainable == flag]
+        weights = sum(
+            weight.shape.num_elements()
+            for layer in model.layers
+            if layer.trainable == flag
+            for weight in layer.weights
+        )
+        print(f"\ntrainable = {flag}: {len(names)} layers, {weights:,} weights")
+        print(textwrap.indent(textwrap.fill(", ".join(names) or "none", 96), "  "))

@@ -1,0 +1,170 @@
+"""Features of a frozen backbone: the same for the same picture, so computed once and kept.
+
+A view of a photo is the same picture in every run, so its features can be kept under `data/` and
+used again, whatever the split, the seed and the head.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from vision101.errors import UserError, shown_path
+from vision101.files import DATA_FOLDER
+from vision101.photos.index import Photo
+from vision101.photos.reading import read_ahead
+from vision101.training.augmentation import VIEWS_VERSION, read_view
+from vision101.training.backbones import Backbone, rebuild_backbone
+from vision101.training.datasets import Examples, encode_labels
+
+# Pictures that go through the backbone, and into the store, at once.
+BATCH_SIZE = 32
+
+
+def compute_split_features(
+    backbone: Backbone,
+    split: dict[str, list[Photo]],
+    class_names: list[str],
+    views: int,
+) -> dict[str, Examples]:
+    """Return for every part of a split the features of its photos, as `compute_features` does.
+
+    The inputs of the training part have the shape (photos, views, channels), those of the other
+    parts, which are judged as they are, (photos, channels). Whatever the precision of training,
+    they are computed in float32, as by the model that is saved: so that is what is judged.
+
+    Raises:
+        UserError: As `compute_features`.
+    """
+    as_saved = backbone
+    if keras.config.dtype_policy().name != "float32":
+        as_saved = rebuild_backbone(backbone, "float32")
+    examples = {}
+    for part, photos in split.items():
+        if part == "train":
+            features = compute_features(backbone, photos, views, part)
+        else:
+            features = compute_features(as_saved, photos, 1, part)
+        inputs = features if part == "train" else features[:, 0]
+        examples[part] = Examples(inputs, encode_labels(photos, class_names))
+    return examples
+
+
+def compute_features(
+    backbone: Backbone,
+    photos: list[Photo],
+    views: int,
+    description: str,
+    data_folder: Path = DATA_FOLDER,
+) -> np.ndarray:
+    """Return the pooled features of photos in their views; only those not kept are computed.
+
+    They are kept in a file for each backbone, precision and image size, under the photo's content
+    and the view, so they are never out of date. What was computed when a run is stopped stays.
+    A damaged file is noticed and made anew.
+
+    Args:
+        backbone: The frozen network.
+        photos: Readable photos.
+        views: Views of each photo; 1 for the photo as it is.
+        description: What the progress bar is for.
+        data_folder: Where features are kept.
+
+    Returns:
+        float32 array of shape (photos, views, channels): the mean of each channel's feature map.
+
+    Raises:
+        UserError: A photo was changed since it was indexed, or features cannot be kept.
+    """
+    image_size, channels = backbone.image_size, backbone.model.output_shape[-1]
+    features = np.empty((len(photos), views, channels), np.float32)
+    key = hashlib.sha256(f"{backbone.key} {image_size} {VIEWS_VERSION}".encode()).hexdigest()
+    path = data_folder / "features" / f"{backbone.name}-{image_size}-{key[:16]}.sqlite"
+    wanted = [(index, view) for view in range(views) for index in range(len(photos))]
+    with _open_store(path) as store:
+        missing = []
+        for index, view in wanted:
+            vector = _load_vector(store, photos[index].sha256, view, channels)
+            if vector is None:
+                missing.append((index, view))
+            else:
+                features[index, view] = vector
+        pictures = read_ahead(
+            lambda place: read_view(photos[place[0]], place[1], image_size),
+            missing,
+            f"Features of {description}",
+            " views",
+        )
+        for start in range(0, len(missing), BATCH_SIZE):
+            batch = missing[start : start + BATCH_SIZE]
+            pixels = np.stack(list(itertools.islice(pictures, len(batch))))
+            maps = backbone.model.predict_on_batch(pixels.astype(np.float32))
+            vectors = np.asarray(maps, np.float32).mean(axis=(1, 2))
+            with store:  # one transaction: all of the batch, or nothing
+                for (index, view), vector in zip(batch, vectors, strict=True):
+                    features[index, view] = vector
+                    content = vector.tobytes()
+                    store.execute(
+                        "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
+                        (photos[index].sha256, view, zlib.crc32(content), content),
+                    )
+    return features
+
+
+@contextlib.contextmanager
+def _open_store(path: Path) -> Iterator[sqlite3.Connection]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with contextlib.closing(_connect_or_mend(path)) as store:
+            yield store
+    except sqlite3.OperationalError as error:
+        raise UserError(
+            f"cannot keep features in {shown_path(path.parent)} ({error}): free some space, or "
+            "check its permissions"
+        ) from error
+
+
+def _connect_or_mend(path: Path) -> sqlite3.Connection:
+    try:
+        return _connect(path)
+    except sqlite3.OperationalError:
+        raise  # a full disk or a lock: no damage
+    except sqlite3.DatabaseError as error:
+        print(f"{shown_path(path)} is damaged ({error}): its features are computed again.")
+        for leftover in path.parent.glob(f"{path.name}*"):
+            leftover.unlink()
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    store = sqlite3.connect(path, timeout=60)
+    try:
+        store.execute(
+            "CREATE TABLE IF NOT EXISTS features "
+            "(sha256 TEXT, view INTEGER, checksum INTEGER, vector BLOB, PRIMARY KEY (sha256, view))"
+        )
+        (state,) = store.execute("PRAGMA quick_check").fetchone()
+        if state != "ok":
+            raise sqlite3.DatabaseError(state)
+    except sqlite3.DatabaseError:
+        store.close()
+        raise
+    return store
+
+
+def _load_vector(
+    store: sqlite3.Connection, sha256: str, view: int, channels: int
+) -> np.ndarray | None:
+    row = store.execute(
+        "SELECT checksum, vector FROM features WHERE sha256 = ? AND view = ?", (sha256, view)
+    ).fetchone()
+    if row is None or zlib.crc32(row[1]) != row[0]:
+        return None
+    vector = np.frombuffer(row[1], np.float32)
+    return vector if len(vector) == channels else None
