@@ -1,4 +1,4 @@
-"""Flags that several scripts have, and errors that a user can act on."""
+"""The flags that scripts share, and how a script ends; only scripts import this."""
 
 import argparse
 import os
@@ -12,11 +12,12 @@ from vision101.files import OUTPUTS_FOLDER
 
 USAGE_EXIT_CODE = 2
 FAILURE_EXIT_CODE = 1
+INTERRUPTED_EXIT_CODE = 130  # as shells have it: 128 and the number of the signal
 
-# Values of --precision, see `training.choose_precision`.
+# Values of --precision, see `training.schedule.choose_precision`.
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
-# One wrong answer in twenty, as with a careful person in a hurry.
+# One wrong prediction in twenty, like a careful person in a hurry.
 TARGET_ACCURACY = 0.95
 
 
@@ -32,8 +33,108 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(USAGE_EXIT_CODE, f"{self.prog}: {message} (see --help)\n")
 
 
-def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--data` and `--exclude`, which decide the photos."""
+def add_training_arguments(
+    parser: argparse.ArgumentParser, batch_size: int, defaults: dict[str, object]
+) -> argparse._ArgumentGroup:
+    """Add the flags of a training script: first those that a learner needs, then the others.
+
+    The script itself sets the defaults of --image-size, --epochs and --learning-rate; `defaults`
+    says what they are, for the help.
+
+    Returns:
+        The group of those about training, for what the script adds to it.
+    """
+    add_data_argument(parser)
+    parser.add_argument(
+        "--seed",
+        type=integer_from(0, 2**32 - 1),
+        default=0,
+        help="decides the split, the first weights and all chance in training (default: 0)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=integer_from(1, 10_000),
+        metavar="N",
+        help=f"passes through all training photos (default: {defaults['epochs']})",
+    )
+    add_name_argument(parser)
+
+    photos = parser.add_argument_group("photos")
+    add_exclude_argument(photos)
+    photos.add_argument(
+        "--add",
+        type=Path,
+        metavar="FILE.csv",
+        help="also train on the photos of this list (columns path and label), such as one that "
+        "predict.py --review wrote and you corrected",
+    )
+    photos.add_argument(
+        "--per-class",
+        type=integer_from(5),
+        metavar="N",
+        help="photos of each class to train and validate on (default: 80 %% of the smallest class)",
+    )
+
+    training = parser.add_argument_group("training")
+    add_image_size_argument(training, defaults["image_size"])
+    training.add_argument(
+        "--batch-size",
+        type=integer_from(1, 1024),
+        default=batch_size,
+        metavar="N",
+        help=f"photos in a training step (default: {batch_size})",
+    )
+    training.add_argument(
+        "--learning-rate",
+        type=number_between(0, 1),
+        metavar="RATE",
+        help=f"at its peak (default: {defaults['learning_rate']})",
+    )
+    training.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="arithmetic of training (default: auto, the fastest on this machine)",
+    )
+
+    output = parser.add_argument_group("evaluation and output")
+    output.add_argument(
+        "--target-accuracy",
+        type=number_between(0, 1),
+        default=TARGET_ACCURACY,
+        metavar="SHARE",
+        help="share of the accepted predictions that should be right; where the model is too "
+        f"unsure for that, it says so (default: {TARGET_ACCURACY})",
+    )
+    add_output_argument(output, "where the run's folder is made")
+    return training
+
+
+def add_explore_arguments(
+    parser: argparse.ArgumentParser, image_size: int, backbone: str, weights: str
+) -> None:
+    """Add the flags of explore.py, with the script's defaults."""
+    add_data_argument(parser)
+    add_name_argument(parser)
+    parser.add_argument("--skip-labels", action="store_true", help="do not look for label issues")
+
+    labels = parser.add_argument_group("network for label issues")
+    add_backbone_arguments(labels, backbone, weights)
+    labels.add_argument(
+        "--run",
+        type=Path,
+        metavar="FOLDER",
+        help="use the network of this run, in place of a backbone (default: none)",
+    )
+
+    others = parser.add_argument_group("photos and output")
+    add_exclude_argument(others)
+    add_image_size_argument(others, image_size)
+    add_output_argument(others, "where the pictures and lists are written")
+    parser.set_defaults(image_size=image_size)
+
+
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         default="tf_flowers",
@@ -41,149 +142,37 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
         help="tf_flowers (the default; downloaded once), sample (painted, needs no internet), "
         "a folder with one sub-folder per class, or a .tgz, .tar or .zip of such a folder",
     )
+
+
+def add_exclude_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--exclude",
         type=Path,
         nargs="+",
         action="extend",
         metavar="FILE.csv",
-        help="leave out the photos that these lists name in their column path or sha256, such as "
-        "a reviewed label_issues.csv of explore.py",
+        help="leave out the photos of these lists (columns path or sha256), such as "
+        "label_issues.csv of explore.py after you have reviewed it",
     )
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of photos, and `--per-class` and `--seed`: together they decide the split."""
-    add_photo_arguments(parser)
-    parser.add_argument(
-        "--per-class",
-        type=integer_from(5),
-        metavar="N",
-        help="photos of each class to train and validate on (default: 80 %% of the smallest class)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=integer_from(0, 2**32 - 1),
-        default=0,
-        help="decides the split, the first weights and all chance in training (default: 0)",
-    )
-
-
-def add_training_arguments(parser: argparse.ArgumentParser, batch_size: int) -> None:
-    """Add the flags of a training script: those of its photos, of `fit` and of its output.
-
-    The script sets the defaults of `--image-size`, `--epochs` and `--learning-rate`.
-    """
-    add_data_arguments(parser)
-    parser.add_argument(
-        "--add",
-        type=Path,
-        metavar="FILE.csv",
-        help="train on the photos of this list too, in its columns path and label, such as a "
-        "reviewed list of predict.py --review",
-    )
+def add_image_size_argument(parser: argparse._ActionsContainer, default: object) -> None:
     parser.add_argument(
         "--image-size",
         type=integer_from(16, 512),
         metavar="PIXELS",
-        help="side of the square that each photo is cut and resized to; its default stands at "
-        "the top of the script, like those of --epochs and --learning-rate",
+        help=f"side of the square that each photo is cut and resized to (default: {default})",
     )
-    parser.add_argument(
-        "--batch-size",
-        type=integer_from(1, 1024),
-        default=batch_size,
-        metavar="N",
-        help=f"photos in a step of training (default: {batch_size})",
-    )
-    parser.add_argument(
-        "--epochs",
-        type=integer_from(1, 10_000),
-        metavar="N",
-        help="times that training goes through all photos (of the head, where there is one)",
-    )
-    parser.add_argument(
-        "--learning-rate",
-        type=number_between(0, 1),
-        metavar="RATE",
-        help="size of the steps of training, at its peak",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="auto",
-        help="arithmetic of training (default: auto, the fastest on this machine)",
-    )
-    parser.add_argument(
-        "--target-accuracy",
-        type=number_between(0, 1),
-        default=TARGET_ACCURACY,
-        metavar="SHARE",
-        help="share of the answers that should be right; where the model is too unsure for that, "
-        f"it says so (default: {TARGET_ACCURACY})",
-    )
-    add_output_arguments(parser)
 
 
-def add_transfer_arguments(
-    parser: argparse.ArgumentParser, backbone: str, weights: str, views: int, batch_size: int
-) -> None:
-    """Add the flags of transfer learning, with the script's defaults, and those of training."""
-    add_backbone_arguments(parser, backbone, weights)
-    parser.add_argument(
-        "--views",
-        type=integer_from(1, 1000),
-        default=views,
-        metavar="K",
-        help="views of each training photo: the plain one, and K - 1 that are varied "
-        f"(default: {views})",
-    )
-    parser.add_argument(
-        "--no-feature-cache",
-        dest="feature_cache",
-        action="store_false",
-        help="go through the backbone in every epoch: the plain way, and slow",
-    )
-    parser.add_argument(
-        "--fine-tune",
-        type=integer_from(1),
-        metavar="N",
-        help="then train the last N layers of the backbone too",
-    )
-    add_training_arguments(parser, batch_size)
-
-
-def add_explore_arguments(
-    parser: argparse.ArgumentParser, image_size: int, backbone: str, weights: str
-) -> None:
-    """Add the flags of explore.py, with the script's defaults."""
-    add_photo_arguments(parser)
-    parser.add_argument(
-        "--image-size",
-        type=integer_from(16, 512),
-        default=image_size,
-        metavar="PIXELS",
-        help=f"side of the square that training makes of each photo (default: {image_size})",
-    )
-    add_backbone_arguments(parser, backbone, weights)
-    parser.add_argument(
-        "--run",
-        type=Path,
-        metavar="FOLDER",
-        help="doubt labels with the network of this run, in place of a backbone",
-    )
-    parser.add_argument("--skip-labels", action="store_true", help="do not look for wrong labels")
-    add_output_arguments(parser)
-
-
-def add_backbone_arguments(parser: argparse.ArgumentParser, backbone: str, weights: str) -> None:
+def add_backbone_arguments(parser: argparse._ActionsContainer, backbone: str, weights: str) -> None:
     """Add `--backbone` and `--weights`, with the script's defaults."""
     parser.add_argument(
         "--backbone",
         default=backbone,
         metavar="NAME",
-        help="a network of Keras Applications (see vision101/backbones.py), or a saved model, "
-        f"FILE.keras, from raw photos to features (default: {backbone})",
+        help="a network listed above, or a saved model, FILE.keras, from raw photos to feature "
+        f"maps (default: {backbone})",
     )
     parser.add_argument(
         "--weights",
@@ -194,17 +183,19 @@ def add_backbone_arguments(parser: argparse.ArgumentParser, backbone: str, weigh
     )
 
 
-def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--name` and `--output-dir`, which together decide the run's folder."""
+def add_name_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", type=folder_name_part, help="is added to the name of the run's folder"
     )
+
+
+def add_output_argument(parser: argparse._ActionsContainer, purpose: str) -> None:
     parser.add_argument(
         "--output-dir",
         type=output_folder,
         default=str(OUTPUTS_FOLDER),
         metavar="FOLDER",
-        help="where the run's folder is made (default: outputs/ beside the scripts)",
+        help=f"{purpose} (default: outputs/ beside the scripts)",
     )
 
 
@@ -260,17 +251,17 @@ def folder_name_part(text: str) -> str:
 def run_script(main: Callable[[], int | None]) -> None:
     """Run a script's `main` and exit with its code; what a user can cause ends with one line.
 
-    A `UserError`, and a file or disk that cannot be used, exit with 2; Ctrl-C with 130, as
-    shells expect. Anything else is a fault of ours and keeps its traceback.
+    A `UserError` exits with 2; Ctrl-C with 130, as shells expect. Anything else is a bug and
+    keeps its traceback.
     """
     program = Path(sys.argv[0]).name
-    _prepare_keras()
     for stream in (sys.stdout, sys.stderr):
         # Names of files may have characters that the terminal, or a file, does not.
         stream.reconfigure(errors="backslashreplace")
     # A run that is told to end tidies up, as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        prepare_keras()
         sys.exit(main())
     except UserError as error:
         message = str(error)
@@ -281,14 +272,27 @@ def run_script(main: Callable[[], int | None]) -> None:
         sys.exit(FAILURE_EXIT_CODE)
     except KeyboardInterrupt:
         print(f"\n{program}: stopped. A run without results.json is ignored.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED_EXIT_CODE)
     # Libraries explain themselves in several lines; ours is one.
     print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(USAGE_EXIT_CODE)
 
 
-def _prepare_keras() -> None:
-    # A backend that ~/.keras/keras.json or the environment names for other projects would not do.
+def prepare_keras() -> None:
+    """Choose Keras's backend and quieten TensorFlow, before either is imported.
+
+    Raises:
+        UserError: Keras was imported already, with another backend, as a notebook may have done.
+    """
+    if (
+        "keras" in sys.modules
+        and (backend := sys.modules["keras"].config.backend()) != "tensorflow"
+    ):
+        raise UserError(
+            f"Keras was imported with the backend {backend}, and this needs tensorflow: restart "
+            "Python, or set KERAS_BACKEND=tensorflow before Keras is imported"
+        )
+    # What ~/.keras/keras.json or the environment names for other projects would not do.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    # Its lines about CPU instructions and absent GPUs would bury the one that tells what is wrong.
+    # Lines about CPU instructions and absent GPUs would bury the one that tells what is wrong.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -21,6 +21,15 @@ PARTIAL_PREFIX = f".partial-{zlib.crc32(platform.node().encode()):08x}-"
 
 
 @contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn what the disk refuses inside the `with` into a `UserError` that says where and why."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(describe_disk_error(error)) from error
+
+
+@contextlib.contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path to write a file or folder to; it becomes `path` only at the end.
 
@@ -33,18 +42,17 @@ def write_atomically(path: Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(temporary)  # left by a process of the same number that was killed
-        yield temporary
-        try:
-            temporary.replace(path)
-        except OSError:
-            # A folder cannot replace one that another process finished in the meantime: both
-            # hold the same, so that one will do.
-            if not (temporary.is_dir() and path.is_dir()):
-                raise
-    except OSError as error:
-        raise UserError(describe_disk_error(error)) from error
+        with disk_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove(temporary)  # left by a process of the same number that was killed
+            yield temporary
+            try:
+                temporary.replace(path)
+            except OSError:
+                # A folder cannot replace one that another process finished in the meantime: both
+                # hold the same, so that one will do.
+                if not (temporary.is_dir() and path.is_dir()):
+                    raise
     finally:
         _remove(temporary)
 

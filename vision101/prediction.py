@@ -1,15 +1,46 @@
-"""What a trained model says of new photos, and the list of those that a person should look at."""
+"""A trained run asked about new photos, and the list of those that a person should look at."""
 
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from vision101.evaluation.scores import predict
+from vision101.errors import UserError, shown_path
+from vision101.evaluation.out_of_distribution import OutOfDistributionDetector, load_detector
 from vision101.files import write_table
-from vision101.runs import LoadedRun
+from vision101.runs import (
+    DETECTOR_NAME,
+    FORMER_DETECTOR_NAME,
+    MODEL_NAME,
+    FinishedRun,
+    read_run,
+)
 
-REVIEW_COLUMNS = ("path", "label", "sure", "answer", "confidence", "novel")
+REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
+
+
+class Classifier(NamedTuple):
+    """The network of a complete run, ready to predict.
+
+    Attributes:
+        run: The run.
+        model: Its Keras model.
+        call: What `compile_prediction` returned for probabilities and features.
+        class_names: In the order of the model's outputs.
+        image_size: Side of the square images that it takes, in pixels.
+        threshold: Confidence from which a prediction is accepted, 0-1.
+        detector: Tells photos that are unlike those trained on.
+    """
+
+    run: FinishedRun
+    model: object
+    call: Callable[[np.ndarray], list[np.ndarray]]
+    class_names: list[str]
+    image_size: int
+    threshold: float
+    detector: OutOfDistributionDetector
 
 
 class Prediction(NamedTuple):
@@ -18,49 +49,84 @@ class Prediction(NamedTuple):
     Attributes:
         name: Of the photo, as the user gave it.
         classes: Names and probabilities (0-1) of all classes, most probable first.
-        sure: Whether to take the first one for the answer. If not, a person should look.
-        novel: Whether the photo is unlike all that the model learnt from, so that it may well
-            show none of the classes; then it is not sure either.
+        accepted: Whether to take the first one for what the photo shows. If not, a person should
+            look.
+        out_of_distribution: Whether the photo is unlike those trained on, so that it may well show
+            none of the classes; then the prediction is not accepted either.
     """
 
     name: str
     classes: list[tuple[str, float]]
-    sure: bool
-    novel: bool
+    accepted: bool
+    out_of_distribution: bool
 
 
-def predict_photo(run: LoadedRun, name: str, pixels: np.ndarray) -> Prediction:
-    """Ask a run's model about a photo.
+def load_classifier(folder: Path) -> Classifier:
+    """Load the network of a complete run.
+
+    Raises:
+        UserError: It is no complete run, or one of its files is damaged.
+    """
+    run = read_run(folder)
+    import keras  # takes seconds, and the folder may be no run
+
+    from vision101.training.models import compile_prediction, expose_features
+
+    try:
+        model = keras.saving.load_model(folder / MODEL_NAME, compile=False)
+        detector = folder / DETECTOR_NAME
+        return Classifier(
+            run,
+            model,
+            compile_prediction(expose_features(model)),
+            run.config["class_names"],
+            run.config["image_size"],
+            run.results["confidence"]["threshold"],
+            load_detector(detector if detector.exists() else folder / FORMER_DETECTOR_NAME),
+        )
+    # An empty file, as after a power failure, is an EOFError.
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{shown_path(folder)}: cannot be loaded ({error}); choose another with --run, or "
+            "train again"
+        ) from error
+
+
+def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Prediction:
+    """Predict the class of a photo.
 
     Args:
-        run: The run.
+        classifier: What `load_classifier` returned.
         name: What to call the photo.
-        pixels: What `read_pixels` returned for the run's image size.
+        pixels: What `read_pixels` returned for the classifier's image size.
     """
-    outputs = predict(run.model_with_features, pixels[np.newaxis])
-    probabilities, features = (output[0] for output in outputs)
-    class_names = run.config["class_names"]
-    ranking = probabilities.argsort()[::-1]
-    classes = [(class_names[position], float(probabilities[position])) for position in ranking]
-    novel = bool(run.detector.measure_distances(features[np.newaxis])[0] > run.detector.threshold)
-    return Prediction(name, classes, bool(classes[0][1] >= run.threshold and not novel), novel)
+    probabilities, features = classifier.call(pixels[np.newaxis].astype(np.float32))
+    ranking = probabilities[0].argsort()[::-1]
+    classes = [
+        (classifier.class_names[position], float(probabilities[0][position]))
+        for position in ranking
+    ]
+    usual = bool(classifier.detector.accept(features)[0])
+    accepted = usual and classes[0][1] >= classifier.threshold
+    return Prediction(name, classes, accepted, not usual)
 
 
-def write_review(path: Path, answers: list[Prediction]) -> None:
+def write_review(path: Path, predictions: list[Prediction]) -> None:
     """Write photos as a table for a person to go through, least certain first.
 
-    Its column `label` is for the person. Where the model is sure, its answer stands there
+    Its column `label` is for the person. Where the prediction is accepted, it stands there
     already; elsewhere it is empty.
     """
 
-    def certainty(answer: Prediction) -> tuple[bool, float]:
-        return answer.sure, answer.classes[0][1]
+    def certainty(prediction: Prediction) -> tuple[bool, float]:
+        return prediction.accepted, prediction.classes[0][1]
 
     rows = []
-    for answer in sorted(answers, key=certainty):
-        class_name, probability = answer.classes[0]
-        label = class_name if answer.sure else ""
-        sure, novel = ("yes" if flag else "no" for flag in (answer.sure, answer.novel))
-        place = Path(answer.name).absolute()  # the list may be read from another folder
-        rows.append((place, label, sure, class_name, f"{probability:.3f}", novel))
+    for prediction in sorted(predictions, key=certainty):
+        class_name, probability = prediction.classes[0]
+        label = class_name if prediction.accepted else ""
+        flags = (prediction.accepted, prediction.out_of_distribution)
+        sure, unlike = ("yes" if flag else "no" for flag in flags)
+        place = Path(prediction.name).absolute()  # the list may be read from another folder
+        rows.append((place, label, sure, class_name, f"{probability:.3f}", unlike))
     write_table(path, REVIEW_COLUMNS, rows)

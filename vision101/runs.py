@@ -1,4 +1,8 @@
-"""One folder per run: `results.json` is written last and marks the run complete."""
+"""The folder of a run: the names and format of its files; how a run starts, finishes and is found.
+
+`results.json` marks a run as complete. It is written after everything that a prediction needs, and
+before the pictures and the page, so that no trouble with those can cost a trained model.
+"""
 
 import argparse
 import contextlib
@@ -7,210 +11,256 @@ import itertools
 import json
 import platform
 import time
-import zipfile
-from datetime import datetime
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
-import keras
-
 from vision101.errors import UserError, shown_path
-from vision101.evaluation.evaluate import Evaluation
-from vision101.evaluation.out_of_distribution import (
-    OutOfDistributionDetector,
-    load_detector,
-    save_detector,
+from vision101.files import (
+    disk_errors,
+    sweep_partial_files,
+    write_atomically,
+    write_json,
+    write_table,
 )
-from vision101.evaluation.scores import EVALUATED_SUBSETS, measure_seconds_per_photo
-from vision101.files import write_atomically, write_json, write_table
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.sources import PhotoSource
-from vision101.photos.split import hash_split, write_split
-from vision101.training.datasets import Examples
-from vision101.training.models import expose_features
-from vision101.training.schedule import find_best_epoch
+from vision101.photos.split import EVALUATED_SUBSETS, hash_split, write_split
 
 CONFIG_NAME = "config.json"
+LOG_NAME = "log.csv"
 MODEL_NAME = "best.keras"
-DETECTOR_NAME = "novelty.npz"
+DETECTOR_NAME = "out_of_distribution.npz"
 PREDICTIONS_NAME = "predictions.csv"
 RESULTS_NAME = "results.json"
+PAGE_NAME = "report.html"
 
 # Those of predictions.csv that come before the probability of each class.
 PREDICTION_COLUMNS = ("path", "sha256", "part", "label", "predicted", "confidence", "sure")
 
 RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
+# What earlier versions called files, and entries of config.json and results.json.
+FORMER_DETECTOR_NAME = "novelty.npz"
+FORMER_NAMES = {
+    "blend": "mixup",
+    "mirror": "average_flip",
+    "novelty": "out_of_distribution",
+    "judgement": "evaluation",
+    "calibration_error": "expected_calibration_error",
+    "uncalibrated_error": "uncalibrated_calibration_error",
+    "calibration_noise": "perfect_calibration_error",
+    "answered": "coverage",
+    "answered_accuracy": "accepted_accuracy",
+    "answered_accuracy_interval": "accepted_accuracy_interval",
+}
 
-class Stopwatch:
-    """Seconds spent in each stage of a run.
+
+class Run:
+    """A training run: made when the script starts, started before `fit`, finished at its end.
 
     Attributes:
-        seconds: For each stage that has ended, in order, its seconds.
-    """
-
-    def __init__(self):
-        self.seconds = {}
-        self._last = time.monotonic()
-
-    def end_stage(self, name: str) -> None:
-        """Book the time since the last stage ended (or since the start) on `name`."""
-        now = time.monotonic()
-        self.seconds[name] = round(now - self._last, 2)
-        self._last = now
-
-
-def start_run(
-    kind: str,
-    recipe: str,
-    arguments: argparse.Namespace,
-    settings: dict,
-    source: PhotoSource,
-    split: dict[str, list[Photo]],
-) -> Path:
-    """Make a folder for a run, with all that it takes to repeat it: `split.csv`, `config.json`.
-
-    Args:
         kind: `cnn` or `transfer`.
-        recipe: What tells it from others of its kind.
         arguments: The flags of the script.
-        settings: What it has no flags for; where it has, the flag counts.
+        seconds: For each stage that has ended, in order, its seconds.
+        folder: The folder of the run; from `start` on, like all that follows.
+        title: What a person reads as its name.
         source: Where the photos came from.
         split: What `split_photos` returned.
-
-    Returns:
-        The new folder below `--output-dir`, `<time>-<kind>-<recipe>`, and `-<name>` if given.
+        class_names: In the order of the model's outputs.
+        config: What `config.json` holds.
+        history: Of every epoch `accuracy`, `loss`, `val_accuracy` and `val_loss`, as lists.
     """
-    run_folder = create_folder(arguments.output_dir, kind, recipe, arguments.name)
-    (run_folder / "plots").mkdir()
-    write_split(run_folder, split, source)
-    photos = {
-        "photos": source.folder,
-        "painted": source.painted,
-        "class_names": list_classes(split["train"]),
-        "split_hash": hash_split(split),
+
+    def __init__(self, kind: str, arguments: argparse.Namespace):
+        sweep_partial_files(arguments.output_dir)
+        self.kind = kind
+        self.arguments = arguments
+        self.seconds, self.history = {}, {}
+        self._stage_start = time.monotonic()
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the best validation accuracy, the first of several, counted from 1."""
+        return 1 + self.history["val_accuracy"].index(max(self.history["val_accuracy"]))
+
+    def end_stage(self, name: str) -> None:
+        """Book the time since the last stage ended on `name`."""
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._stage_start, 2)
+        self._stage_start = now
+
+    def start(
+        self,
+        recipe: str,
+        title: str,
+        settings: dict,
+        source: PhotoSource,
+        split: dict[str, list[Photo]],
+    ) -> None:
+        """Make the run's folder, with all that it takes to repeat it: `split.csv`, `config.json`.
+
+        Args:
+            recipe: What tells the run from others of its kind; a part of the folder's name.
+            title: What a person reads as its name.
+            settings: What makes the recipe and has no flag; where it has, the flag counts.
+            source: Where the photos came from.
+            split: What `split_photos` returned.
+        """
+        self.source, self.split = source, split
+        self.title = title + (" on painted sample photos" if source.painted else "")
+        self.class_names = list_classes(split["train"])
+        flags = vars(self.arguments)
+        self.folder = create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
+        versions = {package: version(package) for package in RECORDED_PACKAGES}
+        versions |= {"python": platform.python_version(), "platform": platform.platform()}
+        self.config = {"kind": self.kind} | settings | flags
+        self.config |= {
+            "photos": source.folder,
+            "painted": source.painted,
+            "class_names": self.class_names,
+            "split_hash": hash_split(split),
+            "versions": versions,
+        }
+        write_split(self.folder, split, source)
+        write_json(self.folder / CONFIG_NAME, self.config)
+
+    def finish(self, model, evaluation, results: dict) -> None:
+        """Save all that a prediction needs, and then `results.json`: the run is complete.
+
+        Args:
+            model: The Keras model to save.
+            evaluation: What `evaluate_model` returned.
+            results: What `results.json` shall hold beside the run's own title and times.
+        """
+        with write_atomically(self.folder / MODEL_NAME) as temporary:
+            model.save(temporary)
+        evaluation.detector.save(self.folder / DETECTOR_NAME)
+        self._write_predictions(evaluation)
+        finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        results = {"title": self.title, "finished": finished, "seconds": self.seconds} | results
+        write_json(self.folder / RESULTS_NAME, results)
+
+    def _write_predictions(self, evaluation) -> None:
+        rows = []
+        for subset in EVALUATED_SUBSETS:
+            for photo, probabilities, accepted in zip(
+                self.split[subset],
+                evaluation.probabilities[subset],
+                evaluation.accepted[subset],
+                strict=True,
+            ):
+                predicted = self.class_names[probabilities.argmax()]
+                known = (self.source.place(photo.path), photo.sha256, subset, photo.class_name)
+                confidence, *numbers = [
+                    f"{value:.6f}" for value in (probabilities.max(), *probabilities)
+                ]
+                sure = "yes" if accepted else "no"
+                rows.append((*known, predicted, confidence, sure, *numbers))
+        header = (*PREDICTION_COLUMNS, *self.class_names)
+        write_table(self.folder / PREDICTIONS_NAME, header, rows)
+
+
+def list_constants(*modules: ModuleType) -> dict[str, float | tuple | dict]:
+    """Return the constants at the top of modules, in small letters. With them in `config.json`,
+    runs of edited code are no longer taken for seeds of one recipe.
+    """
+    return {
+        name.lower(): value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, (int, float, tuple, dict))
     }
-    versions = {package: version(package) for package in RECORDED_PACKAGES}
-    versions |= {"python": platform.python_version(), "platform": platform.platform()}
-    precision = {"dtype_policy": keras.config.dtype_policy().name}
-    config = {"kind": kind} | settings | vars(arguments) | precision | photos
-    config |= {"versions": versions}
-    write_json(run_folder / CONFIG_NAME, config)
-    return run_folder
 
 
 def create_folder(output_folder: Path, *name_parts: str | None) -> Path:
-    """Make and return a folder of its own, `<time>-<parts>`, below `output_folder`."""
+    """Make and return a folder of its own, `<time>-<parts>`, below `output_folder`.
+
+    Raises:
+        UserError: It cannot be made there.
+    """
     time_stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
     name = "-".join([time_stamp, *filter(None, name_parts)])
-    output_folder.mkdir(parents=True, exist_ok=True)
-    folder = output_folder / name
-    for attempt in itertools.count(2):
-        try:
-            folder.mkdir()
-            break
-        except FileExistsError:
-            # Two runs may start in one second.
-            folder = output_folder / f"{name}-{attempt}"
+    with disk_errors():
+        output_folder.mkdir(parents=True, exist_ok=True)
+        folder = output_folder / name
+        for attempt in itertools.count(2):
+            try:
+                folder.mkdir()
+                break
+            except FileExistsError:  # two runs may start in one second
+                folder = output_folder / f"{name}-{attempt}"
+        (folder / "plots").mkdir()
     return folder
 
 
-def save_model(model: keras.Model, run_folder: Path) -> None:
-    """Save the model as `best.keras`, whole or not at all."""
-    with write_atomically(run_folder / MODEL_NAME) as temporary:
-        model.save(temporary)
+class FinishedRun(NamedTuple):
+    """A complete run as its folder tells of it.
 
-
-def summarize_run(
-    evaluation: Evaluation,
-    model: keras.Model,
-    photos: Examples,
-    history: dict[str, list[float]],
-    seconds: dict[str, float],
-    title: str,
-    source: PhotoSource,
-) -> dict:
-    """Return all that `results.json` tells of a run, ready for JSON.
-
-    Args:
-        evaluation: What `evaluate_model` returned.
-        model: The model that was saved.
-        photos: Photos to time a prediction with.
-        history: What `fit` returned of every epoch; the model is the best one's.
-        seconds: For each stage of the run its seconds.
-        title: What the run is called in what a person sees.
-        source: Where the photos came from.
+    Attributes:
+        folder: Where it lies.
+        config: What `config.json` holds, under today's names.
+        results: What `results.json` holds, likewise.
     """
-    return evaluation.scores | {
-        "gap": evaluation.gap,
-        "confidence": evaluation.confidence,
-        "novelty": evaluation.novelty,
-        "title": title,
-        "painted": source.painted,
-        "parameters": model.count_params(),
-        "best_epoch": find_best_epoch(history),
-        "seconds": seconds,
-        "seconds_per_photo": measure_seconds_per_photo(model, photos.inputs),
-    }
+
+    folder: Path
+    config: dict
+    results: dict
+
+    @property
+    def title(self) -> str:
+        """What a person reads as its name."""
+        return self.results["title"]
+
+    def read_history(self) -> dict[str, list[float]]:
+        """Return `accuracy`, `loss`, `val_accuracy` and `val_loss` of every epoch."""
+        with (self.folder / LOG_NAME).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = ("accuracy", "loss", "val_accuracy", "val_loss")
+        return {name: [float(row[name]) for row in rows] for name in names}
 
 
-def finish_run(
-    run_folder: Path,
-    results: dict,
-    evaluation: Evaluation,
-    split: dict[str, list[Photo]],
-    source: PhotoSource,
-) -> None:
-    """Write `predictions.csv` and `novelty.npz`, and last of all `results.json`, and say where to
-    look: from now on the run counts as complete.
+def read_run(folder: Path) -> FinishedRun:
+    """Read a complete run.
 
-    Args:
-        run_folder: Folder of the run.
-        results: What `summarize_run` returned.
-        evaluation: What `evaluate_model` returned.
-        split: What `split_photos` returned.
-        source: Where the photos came from.
+    Raises:
+        UserError: It is no folder of a run, its training did not finish, or a file is damaged.
     """
-    save_detector(run_folder / DETECTOR_NAME, evaluation.detector)
-    _write_predictions(run_folder / PREDICTIONS_NAME, evaluation, split, source)
-    write_json(run_folder / RESULTS_NAME, results)
-    print(f"Pictures, model and scores are in {shown_path(run_folder)}")
+    if not (folder / RESULTS_NAME).is_file():
+        problem = (
+            "has no results.json, so its training did not finish"
+            if (folder / CONFIG_NAME).is_file()
+            else "not the folder of a run"
+        )
+        raise UserError(f"{shown_path(folder)}: {problem}; name a complete one, as below outputs/")
+    try:
+        config, results = (
+            json.loads((folder / name).read_text(encoding="utf-8"))
+            for name in (CONFIG_NAME, RESULTS_NAME)
+        )
+        for section in ("confidence", "seconds"):
+            results[section] = _rename(results[section])
+        return FinishedRun(folder, _rename(config), _rename(results))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{shown_path(folder)}: cannot be read ({type(error).__name__}: {error}); choose "
+            "another run, or train again"
+        ) from error
 
 
-def _write_predictions(
-    path: Path,
-    evaluation: Evaluation,
-    split: dict[str, list[Photo]],
-    source: PhotoSource,
-) -> None:
-    rows = []
-    for part, probabilities in evaluation.probabilities.items():
-        for photo, row, sure in zip(split[part], probabilities, evaluation.sure[part], strict=True):
-            place = source.place(photo.path)
-            answer = evaluation.class_names[row.argmax()]
-            confidence, *numbers = [f"{probability:.6f}" for probability in (row.max(), *row)]
-            told = (photo.sha256, part, photo.class_name, answer, confidence)
-            rows.append((place, *told, "yes" if sure else "no", *numbers))
-    write_table(path, (*PREDICTION_COLUMNS, *evaluation.class_names), rows)
+def _rename(entries: dict) -> dict:
+    return {FORMER_NAMES.get(name, name): value for name, value in entries.items()}
 
 
 def find_run(run: Path | None, output_folder: Path) -> Path:
-    """Return the folder `run`, or if it is None the newest complete run below `output_folder`.
+    """Return the folder `run`, or if it is None that of the newest complete run.
 
     Raises:
-        UserError: There is no such run, or it is not complete.
+        UserError: There is no complete run below `output_folder`.
     """
-    if run is not None:
-        if not (run / RESULTS_NAME).is_file():
-            problem = (
-                "has no results.json, so its training did not finish"
-                if (run / CONFIG_NAME).is_file()
-                else "not the folder of a run"
-            )
-            raise UserError(f"--run {run}: {problem}; give a complete one below outputs/")
-        return run
-    return list_runs(output_folder)[-1]
+    return list_runs(output_folder)[-1] if run is None else run
 
 
 def list_runs(output_folder: Path) -> list[Path]:
@@ -219,93 +269,37 @@ def list_runs(output_folder: Path) -> list[Path]:
     Raises:
         UserError: There are none.
     """
-    results = list(output_folder.glob(f"*/{RESULTS_NAME}"))
-    if not results:
+    folders = [path.parent for path in output_folder.glob(f"*/{RESULTS_NAME}")]
+    if not folders:
         raise UserError(
             f"no complete run in {shown_path(output_folder)} yet; train one first with: "
             "python train_cnn.py"
         )
-    return [path.parent for path in sorted(results, key=lambda path: path.stat().st_mtime_ns)]
+    return sorted(folders, key=_finishing_time)
 
 
-class FinishedRun(NamedTuple):
-    """What to show of a run beside others.
-
-    Attributes:
-        title: What it is called.
-        history: Values of `accuracy`, `loss`, `val_accuracy` and `val_loss` in every epoch.
-        scores: For each judged part of the split what `score_predictions` returned.
+def _finishing_time(folder: Path) -> float:
+    """Return when a run finished, in seconds: by what it says itself, since copying changes the
+    times of files; by those where it does not say.
     """
-
-    title: str
-    history: dict[str, list[float]]
-    scores: dict[str, dict]
+    path = folder / RESULTS_NAME
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        finished = json.loads(path.read_text(encoding="utf-8"))["finished"]
+        return datetime.fromisoformat(finished).timestamp()
+    with contextlib.suppress(OSError):  # one that is being removed just now
+        return path.stat().st_mtime
+    return 0.0
 
 
 def find_run_on_split(
     output_folder: Path, kind: str, split: dict[str, list[Photo]]
 ) -> FinishedRun | None:
     """Return the newest complete run of a kind (`cnn` or `transfer`) on the same split, if any."""
-    try:
-        folders = list_runs(output_folder)
-    except (UserError, OSError):  # none, or one that is being removed just now
-        return None
-    for folder in reversed(folders):
-        # Folders that are none of ours, or damaged, must not stop a run that has just trained.
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-            config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-            if (config["kind"], config["split_hash"]) != (kind, hash_split(split)):
-                continue
-            results = json.loads((folder / RESULTS_NAME).read_text(encoding="utf-8"))
-            with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            history = {
-                key: [float(row[key]) for row in rows]
-                for key in ("accuracy", "loss", "val_accuracy", "val_loss")
-            }
-            scores = {part: results[part] for part in EVALUATED_SUBSETS}
-            return FinishedRun(results["title"], history, scores)
+    # Folders that are none of ours, or damaged, must not stop a run that has just trained.
+    with contextlib.suppress(UserError, OSError):
+        for folder in reversed(list_runs(output_folder)):
+            with contextlib.suppress(UserError, OSError, ValueError, LookupError, TypeError):
+                run = read_run(folder)
+                if (run.config["kind"], run.config["split_hash"]) == (kind, hash_split(split)):
+                    return run
     return None
-
-
-class LoadedRun(NamedTuple):
-    """A complete run, ready to predict with.
-
-    Attributes:
-        model: Its model.
-        model_with_features: What `expose_features` makes of it.
-        config: What `config.json` holds: flags, `class_names`, `painted` and more.
-        threshold: Confidence from which an answer is given, 0-1.
-        detector: Tells photos that are like none of the classes.
-    """
-
-    model: keras.Model
-    model_with_features: keras.Model
-    config: dict
-    threshold: float
-    detector: OutOfDistributionDetector
-
-
-def load_run(run_folder: Path) -> LoadedRun:
-    """Load a complete run.
-
-    Raises:
-        UserError: A file of the run is missing or damaged.
-    """
-    try:
-        config = json.loads((run_folder / CONFIG_NAME).read_text(encoding="utf-8"))
-        results = json.loads((run_folder / RESULTS_NAME).read_text(encoding="utf-8"))
-        model = keras.saving.load_model(run_folder / MODEL_NAME, compile=False)
-        return LoadedRun(
-            model,
-            expose_features(model),
-            config,
-            results["confidence"]["threshold"],
-            load_detector(run_folder / DETECTOR_NAME),
-        )
-    # An empty file, as after a power failure, is an EOFError.
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{shown_path(run_folder)}: cannot be loaded ({error}); choose another with --run, or "
-            "train again"
-        ) from error

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vision101.photos import index as photos_module
 from vision101.errors import UserError
+from vision101.photos import index as photos_module
 from vision101.photos.index import index_photos
 from vision101.photos.reading import UnreadablePhotoError, read_photo, read_pixels
 from vision101.photos.sources import PhotoSource

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tensorflow_datasets.datasets.tf_flowers import tf_flowers_dataset_builder
 
-from vision101.photos import sources
 from vision101.errors import UserError
+from vision101.photos import sources
 from vision101.photos.index import index_photos
 from vision101.photos.sample import CLASS_COUNTS, paint_sample
 from vision101.photos.sources import find_photos

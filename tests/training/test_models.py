@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from vision101.training import schedule as training
 from vision101.errors import UserError
+from vision101.training import schedule as training
 from vision101.training.models import (
     average_with_flip,
     build_base_cnn,

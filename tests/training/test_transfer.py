@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from conftest import Outcome
 
-from vision101.training import backbones, features
 from vision101.errors import UserError
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.reading import read_pixels
 from vision101.photos.sources import find_photos
+from vision101.training import backbones, features
 from vision101.training.augmentation import read_view
 from vision101.training.backbones import build_backbone, unfreeze_last_layers
 from vision101.training.datasets import build_dataset, decode_photos

@@ -1,17 +1,12 @@
 """What a model's confidence is worth: calibrated, and with "not sure" where it is too small.
 
-A model's confidence in an answer is the probability that it gives it. Of answers that are given
-with 80 %, four in five should be right. Trained networks seldom keep to that by themselves.
+A model's confidence in a prediction is the probability that it gives it. Of predictions made with
+80 %, four in five should be right. Trained networks seldom keep to that by themselves.
 """
 
-import keras
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
-
-from vision101.evaluation.scores import predict
-from vision101.training.datasets import Examples
-from vision101.training.models import CLASSIFIER_NAME, expose_features
+from scipy.special import log_softmax
 
 # Range of temperatures to search, wider than any network needs.
 TEMPERATURES = (0.05, 20.0)
@@ -23,41 +18,26 @@ LOG_TEMPERATURE_DEVIATION = 0.5
 # Bins of confidence of one width, as Guo et al. and most others have it.
 CALIBRATION_BINS = 15
 
-# Draws of which answers might be right: enough for a tenth of a percent.
+# Draws of which predictions might be right: enough for a tenth of a percent.
 NOISE_DRAWS = 200
 
 
-def calibrate_model(model: keras.Model, validation: Examples) -> float:
-    """Set a model's confidence right, without changing any answer (temperature scaling: Guo et al.
-    2017, "On Calibration of Modern Neural Networks", section 4.2).
-
-    One number, the temperature, divides what goes into the last softmax; above 1 it makes the
-    model less confident. It is put into the weights of the last layer, so whoever loads the
-    model has it.
-
-    Args:
-        model: A trained classifier of ours; its last layer is changed.
-        validation: Photos, or features, that it was not trained on.
-
-    Returns:
-        The temperature: the most probable one, given the validation photos and a normal prior on
-        its logarithm. With many photos, that is the one with the smallest cross-entropy.
-    """
-    probabilities, _ = predict(expose_features(model), validation.inputs)
-    temperature = fit_temperature(validation.labels, probabilities)
-    classifier = model.get_layer(CLASSIFIER_NAME)
-    classifier.set_weights([weights / temperature for weights in classifier.get_weights()])
-    return temperature
-
-
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the most probable temperature, given photos and a weak prior on its logarithm.
+    """Return the temperature that sets a model's confidence right without changing any prediction
+    (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2).
+
+    It divides what goes into the last softmax; above 1, it makes the model less confident. Here it
+    is the most probable one, given photos and a normal prior on its logarithm. With many photos,
+    that is the one with the smallest cross-entropy.
 
     Args:
-        labels: One-hot array of shape (photos, classes).
+        labels: One-hot array of shape (photos, classes), of photos that were not trained on.
         probabilities: float array of shape (photos, classes), 0-1.
     """
-    logits, right = _recover_logits(probabilities), labels.astype(bool)
+    # Softmax forgets a constant that is added to all of its inputs, so logarithms of its outputs
+    # are as good as its inputs. Probabilities may be zero, their logarithms may not.
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny).astype(float))
+    right = labels.astype(bool)
 
     def negative_log_posterior(log_temperature: float) -> float:
         cross_entropy = -log_softmax(logits / np.exp(log_temperature), axis=1)[right].sum()
@@ -67,41 +47,20 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.exp(best.x))
 
 
-def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return what a softmax that gave these probabilities gives with its inputs divided by the
-    temperature; 1 / temperature takes that back.
-
-    Args:
-        probabilities: float array of shape (photos, classes), 0-1.
-        temperature: Above 1, all answers become less confident; below, more.
-    """
-    return softmax(_recover_logits(probabilities) / temperature, axis=1)
-
-
-def _recover_logits(probabilities: np.ndarray) -> np.ndarray:
-    # Softmax forgets a constant that is added to all of its inputs, so logarithms of its outputs
-    # are as good as its inputs. Probabilities may be zero, their logarithms may not.
-    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny).astype(float))
-
-
 def confidence_and_correctness(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how confident each answer is, float (photos,), 0-1, and whether it is right.
-
-    Args:
-        labels: One-hot array of shape (photos, classes).
-        probabilities: float array of shape (photos, classes), 0-1.
-    """
+    """Return how confident each prediction is, float (photos,), 0-1, and whether it is right."""
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels.argmax(axis=1)
 
 
 def measure_calibration(confidences: np.ndarray, right: np.ndarray) -> dict:
-    """Measure how far confidence is from the share of right answers (Guo et al. 2017, section 2).
+    """Measure how far confidence is from the share of right predictions (Guo et al. 2017, section
+    2).
 
     Args:
         confidences: float array of shape (photos,), 0-1.
-        right: bool array of shape (photos,): whether the answers are right.
+        right: bool array of shape (photos,): whether the predictions are right.
 
     Returns:
         Ready for JSON: `error`, the expected calibration error, 0-1 (None without photos), and
@@ -123,8 +82,8 @@ def measure_calibration(confidences: np.ndarray, right: np.ndarray) -> dict:
 
 
 def perfect_calibration_error(confidences: np.ndarray) -> float:
-    """Return the calibration error, 0-1, that a perfectly calibrated model would show: with few
-    photos in a bin, chance alone moves the share of right answers away from the confidence.
+    """Return the expected calibration error, 0-1, that a perfectly calibrated model would show:
+    with few photos in a bin, chance alone moves the share of right predictions off the confidence.
 
     Args:
         confidences: float array of shape (photos,), 0-1, at least one.
@@ -135,23 +94,23 @@ def perfect_calibration_error(confidences: np.ndarray) -> float:
 
 
 def choose_threshold(confidences: np.ndarray, target_accuracy: float) -> float:
-    """Return the confidence from which answers are given; below it, a person should be asked.
+    """Return the confidence from which predictions are accepted; below it, ask a person.
 
-    It is the smallest with which the mean confidence of the given answers reaches the target. On
+    It is the smallest with which the mean confidence of the accepted ones reaches the target. On
     photos that the model was calibrated on, mean confidence is close to accuracy, but smoother:
     all photos decide, and not the few wrong ones that happen to lie near the threshold.
 
     Args:
         confidences: float array of shape (photos,), 0-1: calibrated, of photos that the model was
             calibrated on.
-        target_accuracy: Share of the given answers that should be right, 0-1.
+        target_accuracy: Share of the accepted predictions that should be right, 0-1.
 
     Returns:
-        0-1; 1 if no answer is confident enough.
+        0-1; 1 if no prediction is confident enough.
     """
     confidences = np.sort(confidences)[::-1]
     means = np.cumsum(confidences) / np.arange(1, len(confidences) + 1)
-    # Photos of one confidence are answered all or none.
+    # Photos of one confidence are accepted all or none.
     last_of_its_kind = np.append(confidences[1:] < confidences[:-1], True)
     enough = np.flatnonzero((means >= target_accuracy) & last_of_its_kind)
     return float(confidences[enough[-1]]) if len(enough) else 1.0
@@ -160,17 +119,16 @@ def choose_threshold(confidences: np.ndarray, target_accuracy: float) -> float:
 def accuracy_by_coverage(
     confidences: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the accuracy of the most confident answers, the more of them are given.
+    """Return the accuracy of the most confident predictions, the more of them are accepted.
 
     Args:
         confidences: float array of shape (photos,), 0-1.
-        right: bool array of shape (photos,): whether the answers are right.
+        right: bool array of shape (photos,): whether the predictions are right.
 
     Returns:
-        Coverage, the share of photos with an answer, and accuracy, the share of right ones among
-        them; float arrays of shape (photos,), 0-1 (El-Yaniv & Wiener 2010, "On the Foundations
-        of Noise-free Selective Classification", call it the risk-coverage curve, with the risk
-        being 1 - accuracy).
+        Coverage, the share of photos whose prediction is accepted, and accuracy, the share of
+        right ones among them; float arrays of shape (photos,), 0-1 (El-Yaniv & Wiener 2010, "On
+        the Foundations of Noise-free Selective Classification": 1 - accuracy is their risk).
     """
-    given = np.arange(1, len(right) + 1)
-    return given / max(len(right), 1), np.cumsum(right[np.argsort(-confidences)]) / given
+    accepted = np.arange(1, len(right) + 1)
+    return accepted / max(len(right), 1), np.cumsum(right[np.argsort(-confidences)]) / accepted

@@ -1,14 +1,16 @@
-"""The evaluation of a trained model: its scores, what its confidence is worth, what is novel."""
+"""Evaluates a trained model: predicts once, calibrates, scores, and chooses when it is not sure."""
 
+import time
 from typing import NamedTuple
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
 from vision101.evaluation.calibration import (
-    apply_temperature,
     choose_threshold,
     confidence_and_correctness,
+    fit_temperature,
     measure_calibration,
     perfect_calibration_error,
 )
@@ -17,16 +19,13 @@ from vision101.evaluation.out_of_distribution import (
     OutOfDistributionDetector,
     fit_detector,
 )
-from vision101.evaluation.scores import (
-    EVALUATED_SUBSETS,
-    binomial_interval,
-    measure_gap,
-    predict,
-    print_scores,
-    score_predictions,
-)
+from vision101.evaluation.scores import binomial_interval, measure_gap, score_predictions
+from vision101.photos.split import EVALUATED_SUBSETS
 from vision101.training.datasets import Examples
-from vision101.training.models import expose_features
+from vision101.training.models import CLASSIFIER_NAME, compile_prediction, expose_features
+
+# Photos that are predicted at once.
+BATCH_SIZE = 64
 
 
 class Evaluation(NamedTuple):
@@ -37,24 +36,31 @@ class Evaluation(NamedTuple):
         scores: For each of `EVALUATED_SUBSETS` what `score_predictions` returned.
         gap: What `measure_gap` returned.
         confidence: Ready for JSON: `temperature`; `target_accuracy`, and the `threshold` chosen
-            for it; of unseen photos the share `answered`, rather than left to a person, the
-            `answered_accuracy` (None if none is), the `calibration_error`, that of before,
-            `uncalibrated_error`, and the `calibration_noise` that it would show if it were perfect.
-        novelty: Ready for JSON: of unseen photos the share `false_alarms` that is taken for none
-            of the classes.
-        probabilities: For each of `EVALUATED_SUBSETS`, float32 (photos, classes), 0-1.
-        sure: For each of `EVALUATED_SUBSETS`, bool (photos,): whether it answers, being confident
-            enough, and the photo not too far from all that it knows.
-        detector: Tells photos that are like none of the classes.
+            for it; of unseen photos the `coverage`, the share whose prediction is accepted, rather
+            than left to a person, and the `accepted_accuracy` with its interval (None if none
+            is); the `expected_calibration_error` on unseen photos, that of before calibration,
+            `uncalibrated_calibration_error`, and the `perfect_calibration_error` that a perfectly
+            calibrated model would show.
+        out_of_distribution: Ready for JSON: of unseen photos the share `false_alarms` that is
+            taken for none of the classes.
+        labels: For each of `EVALUATED_SUBSETS` one-hot float32 (photos, classes).
+        uncalibrated: For each of `EVALUATED_SUBSETS` float32 (photos, classes), 0-1: the
+            probabilities as training left them.
+        probabilities: Likewise, calibrated.
+        accepted: For each of `EVALUATED_SUBSETS`, bool (photos,): whether the prediction counts,
+            being confident enough, and the photo not unlike those trained on.
+        detector: Tells photos that are unlike those trained on.
     """
 
     class_names: list[str]
     scores: dict[str, dict]
     gap: dict
     confidence: dict
-    novelty: dict
+    out_of_distribution: dict
+    labels: dict[str, np.ndarray]
+    uncalibrated: dict[str, np.ndarray]
     probabilities: dict[str, np.ndarray]
-    sure: dict[str, np.ndarray]
+    accepted: dict[str, np.ndarray]
     detector: OutOfDistributionDetector
 
 
@@ -62,58 +68,79 @@ def evaluate_model(
     model: keras.Model,
     examples: dict[str, Examples],
     class_names: list[str],
-    temperature: float,
     target_accuracy: float,
 ) -> Evaluation:
-    """Judge a model on the photos that it was not trained on.
+    """Calibrate a model on validation photos, and evaluate it on those it was not trained on.
 
-    All that is chosen is chosen on validation photos; the unseen ones only tell how good it is.
+    The temperature is put into the weights of the model's last layer, so whoever loads the model
+    has it. All that is chosen is chosen on validation photos; the unseen ones (the test set) only
+    tell how good it is.
 
     Args:
-        model: A calibrated classifier of ours, which takes the examples' inputs.
-        examples: Those of each part of the split; of views, the first one of a photo counts.
+        model: A classifier of ours, which takes the examples' inputs; its last layer is changed.
+        examples: Those of each subset of the split; of views, the first one of a photo counts.
         class_names: Names in the order of the model's outputs.
-        temperature: What `calibrate_model` returned.
-        target_accuracy: Share of the answers that should be right if it may say "not sure", 0-1.
+        target_accuracy: Share of the accepted predictions that should be right, 0-1.
     """
-    model = expose_features(model)
-    probabilities, features, scores = {}, {}, {}
-    for part in EVALUATED_SUBSETS:
-        inputs, labels = examples[part]
-        probabilities[part], features[part] = predict(model, inputs, f"Judging {part}")
-        scores[part] = score_predictions(labels, probabilities[part], class_names)
+    labels = {subset: examples[subset].labels for subset in EVALUATED_SUBSETS}
+    uncalibrated, features = {}, {}
+    for subset in EVALUATED_SUBSETS:
+        inputs = examples[subset].inputs
+        uncalibrated[subset], features[subset] = predict(model, inputs, f"Predicting {subset}")
 
-    # What is far from all that it knows gets no answer, so it has no say in the threshold either.
-    detector = _fit_detector(model, examples["train"], features["validation"])
-    known = {
-        part: detector.measure_distances(features[part]) <= detector.threshold
-        for part in EVALUATED_SUBSETS
+    classifier = model.get_layer(CLASSIFIER_NAME)
+    temperature = fit_temperature(labels["validation"], uncalibrated["validation"])
+    classifier.set_weights([weights / temperature for weights in classifier.get_weights()])
+    last_layer = keras.Model(classifier.input, classifier.output)
+    probabilities = {
+        subset: _predict_batches(last_layer, features[subset])[0] for subset in EVALUATED_SUBSETS
     }
-    confidences = {part: probabilities[part].max(axis=1) for part in EVALUATED_SUBSETS}
-    threshold = choose_threshold(confidences["validation"][known["validation"]], target_accuracy)
-    sure = {part: known[part] & (confidences[part] >= threshold) for part in EVALUATED_SUBSETS}
 
-    labels, answered = examples["unseen"].labels, sure["unseen"]
-    after = confidence_and_correctness(labels, probabilities["unseen"])
-    before = confidence_and_correctness(
-        labels, apply_temperature(probabilities["unseen"], 1 / temperature)
+    # A photo unlike those trained on is not accepted, so it has no say in the threshold either.
+    detector = _fit_detector(model, examples["train"], features["validation"])
+    usual = {subset: detector.accept(features[subset]) for subset in EVALUATED_SUBSETS}
+    confidences = {subset: probabilities[subset].max(axis=1) for subset in EVALUATED_SUBSETS}
+    threshold = choose_threshold(confidences["validation"][usual["validation"]], target_accuracy)
+    accepted = {
+        subset: usual[subset] & (confidences[subset] >= threshold) for subset in EVALUATED_SUBSETS
+    }
+
+    scores = {
+        subset: score_predictions(labels[subset], probabilities[subset], class_names)
+        for subset in EVALUATED_SUBSETS
+    }
+    before, after = (
+        confidence_and_correctness(labels["unseen"], values["unseen"])
+        for values in (uncalibrated, probabilities)
     )
     _, right = after
-    answered_accuracy = float(right[answered].mean()) if answered.any() else None
+    coverage = float(accepted["unseen"].mean())
+    accepted_accuracy = float(right[accepted["unseen"]].mean()) if coverage else None
     confidence = {
         "temperature": temperature,
-        "calibration_error": measure_calibration(*after)["error"],
-        "calibration_noise": perfect_calibration_error(confidences["unseen"]),
-        "uncalibrated_error": measure_calibration(*before)["error"],
+        "expected_calibration_error": measure_calibration(*after)["error"],
+        "perfect_calibration_error": perfect_calibration_error(confidences["unseen"]),
+        "uncalibrated_calibration_error": measure_calibration(*before)["error"],
         "target_accuracy": target_accuracy,
         "threshold": threshold,
-        "answered": float(answered.mean()),
-        "answered_accuracy": answered_accuracy,
-        "answered_accuracy_interval": binomial_interval(answered_accuracy, answered.sum()),
+        "coverage": coverage,
+        "accepted_accuracy": accepted_accuracy,
+        "accepted_accuracy_interval": binomial_interval(
+            accepted_accuracy, accepted["unseen"].sum()
+        ),
     }
-    novelty = {"false_alarms": float((~known["unseen"]).mean())}
-    gap = measure_gap(scores["validation"], scores["unseen"])
-    return Evaluation(class_names, scores, gap, confidence, novelty, probabilities, sure, detector)
+    return Evaluation(
+        class_names,
+        scores,
+        measure_gap(scores["validation"], scores["unseen"]),
+        confidence,
+        {"false_alarms": float((~usual["unseen"]).mean())},
+        labels,
+        uncalibrated,
+        probabilities,
+        accepted,
+        detector,
+    )
 
 
 def _fit_detector(
@@ -124,41 +151,44 @@ def _fit_detector(
     chosen = np.linspace(0, count - 1, min(count, PHOTO_LIMIT)).round().astype(int)
     several_views = train.inputs.ndim == len(model.inputs[0].shape) + 1
     inputs = train.inputs[chosen, 0] if several_views else train.inputs[chosen]
-    _, features = predict(model, inputs, "Learning what is usual")
+    _, features = predict(model, inputs, "Predicting train")
     return fit_detector(features, train.labels[chosen], validation_features)
 
 
-def print_evaluation(evaluation: Evaluation, title: str) -> None:
-    """Print the scores of each part, and what confidence is worth, in percent."""
-    print_scores(evaluation.scores, title)
-    for line in describe_evaluation(evaluation):
-        print(line)
+def predict(
+    model: keras.Model, inputs: np.ndarray, description: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability of each class for each photo, and the features behind it.
+
+    Args:
+        model: A classifier of ours that takes the inputs.
+        inputs: Images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or features.
+        description: What the progress bar is for; None for no bar.
+
+    Returns:
+        Probabilities, float32 (photos, classes), 0-1, rows adding up to 1; and what its last
+        layer made them from, float32 (photos, channels).
+    """
+    return tuple(_predict_batches(expose_features(model), inputs, description))
 
 
-def describe_evaluation(evaluation: Evaluation) -> list[str]:
-    """Return what a person should know of a model beside its scores, a sentence each."""
-    gap, confidence = evaluation.gap, evaluation.confidence
-    points = 100 * gap["balanced_accuracy"]
-    low, high = (100 * end for end in gap["interval"])
-    target = f"target: {100 * confidence['target_accuracy']:g} %"
-    answered = f"so it never answers ({target})"
-    if confidence["answered_accuracy"] is not None:
-        least, most = (100 * end for end in confidence["answered_accuracy_interval"])
-        answered = (
-            f"{100 * confidence['answered_accuracy']:.1f} % of those answers are right "
-            f"({least:.1f} to {most:.1f} %; {target})"
-        )
-    return [
-        f"Gap, validation less unseen: {points:+.1f} points ({low:+.1f} to {high:+.1f})"
-        ". Validation chose the best epoch, so its score tends to be optimistic.",
-        f"Confidence: off by {100 * confidence['uncalibrated_error']:.1f} % on unseen photos, and "
-        f"by {100 * confidence['calibration_error']:.1f} % after temperature scaling "
-        f"({confidence['temperature']:.2f}); with "
-        f"{evaluation.scores['unseen']['count']} photos, a perfect one would seem off by "
-        f"{100 * confidence['calibration_noise']:.1f} %.",
-        "Wrongly taken for none of the classes: "
-        f"{100 * evaluation.novelty['false_alarms']:.1f} % of unseen photos.",
-        f"Of the others, it is sure from a confidence of {100 * confidence['threshold']:.0f} % on: "
-        f"it answers for {100 * confidence['answered']:.1f} % of all unseen photos, and "
-        f"{answered}.",
-    ]
+def _predict_batches(
+    model: keras.Model, inputs: np.ndarray, description: str | None = None
+) -> list[np.ndarray]:
+    call = compile_prediction(model)
+    starts = range(0, len(inputs), BATCH_SIZE)
+    progress = tqdm(starts, desc=description, unit=" batches", disable=description is None)
+    batches = [call(inputs[start : start + BATCH_SIZE].astype(np.float32)) for start in progress]
+    if not batches:
+        return [np.empty((0, output.shape[-1]), np.float32) for output in model.outputs]
+    return [np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)]
+
+
+def measure_seconds_per_photo(model: keras.Model, images: np.ndarray) -> float:
+    """Measure the time of a prediction, one of a batch of at most BATCH_SIZE photos."""
+    batch = images[:BATCH_SIZE].astype(np.float32)
+    call = compile_prediction(model)
+    call(batch)  # the first time, TensorFlow prepares itself
+    start = time.perf_counter()
+    call(batch)
+    return (time.perf_counter() - start) / len(batch)

@@ -1,10 +1,9 @@
-"""How far a photo is from all that a model learnt from: it may show none of the classes."""
+"""How far a photo is from all that a model learned from: it may show none of the classes."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.covariance import LedoitWolf
 
 from vision101.files import write_atomically
 
@@ -24,7 +23,7 @@ class OutOfDistributionDetector(NamedTuple):
         means: Mean features of each class, float32 (classes, channels).
         precision: Inverse of the covariance that the classes have in common, float32 (channels,
             channels).
-        threshold: Distances above it are novel.
+        threshold: Distances above it are out of distribution.
     """
 
     means: np.ndarray
@@ -41,6 +40,23 @@ class OutOfDistributionDetector(NamedTuple):
             axis=0,
         )
 
+    def accept(self, features: np.ndarray) -> np.ndarray:
+        """Return bool (photos,): whether each is like what the model learned from."""
+        return self.measure_distances(features) <= self.threshold
+
+    def save(self, path: Path) -> None:
+        """Save it as a NumPy archive, atomically."""
+        with write_atomically(path) as temporary:
+            np.savez_compressed(temporary, **self._asdict())
+
+
+def load_detector(path: Path) -> OutOfDistributionDetector:
+    """Load a detector; a damaged file raises what NumPy raises."""
+    with np.load(path) as content:
+        return OutOfDistributionDetector(
+            content["means"], content["precision"], float(content["threshold"])
+        )
+
 
 def fit_detector(
     features: np.ndarray, labels: np.ndarray, validation_features: np.ndarray
@@ -52,31 +68,19 @@ def fit_detector(
         labels: One-hot array of shape (photos, classes).
         validation_features: float array (photos, channels), of photos that were not trained on.
     """
+    # Takes a second to import; loading a detector needs none of it.
+    from sklearn.covariance import LedoitWolf
+
     true_labels = labels.argmax(axis=1)
     means = np.stack(
         [features[true_labels == position].mean(axis=0) for position in range(labels.shape[1])]
     )
-    # There may be more channels than photos. Ledoit and Wolf's estimate can be inverted all the
-    # same.
+    # There may be more channels than photos; Ledoit and Wolf's estimate can be inverted even so.
     covariance = LedoitWolf(assume_centered=True).fit(features - means[true_labels])
     detector = OutOfDistributionDetector(
         means.astype(np.float32), covariance.precision_.astype(np.float32), np.inf
     )
     distances = detector.measure_distances(validation_features)
-    # Of few photos, an interpolated quantile would lie too low: too much would be novel.
+    # Of few photos, an interpolated quantile would lie too low: too many would lie beyond it.
     threshold = np.quantile(distances, 1 - FALSE_ALARM_RATE, method="higher")
     return detector._replace(threshold=float(threshold))
-
-
-def save_detector(path: Path, detector: OutOfDistributionDetector) -> None:
-    """Save a detector as a NumPy archive, whole or not at all."""
-    with write_atomically(path) as temporary:
-        np.savez_compressed(temporary, **detector._asdict())
-
-
-def load_detector(path: Path) -> OutOfDistributionDetector:
-    """Load a detector; a damaged file raises what NumPy raises."""
-    with np.load(path) as content:
-        return OutOfDistributionDetector(
-            content["means"], content["precision"], float(content["threshold"])
-        )

@@ -11,17 +11,15 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from vision101.errors import UserError
 from vision101.evaluation.calibration import (
     accuracy_by_coverage,
-    apply_temperature,
     confidence_and_correctness,
     measure_calibration,
 )
 from vision101.evaluation.evaluate import Evaluation
 from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
 from vision101.figures import BLUE, ORANGE, VERMILION, save_figure
-from vision101.prediction import Prediction
-from vision101.runs import FinishedRun, LoadedRun
+from vision101.prediction import Classifier, Prediction
+from vision101.runs import FinishedRun
 from vision101.training.datasets import Examples
-from vision101.training.schedule import find_best_epoch
 
 GRID_ROWS, GRID_COLUMNS = 4, 5
 
@@ -29,7 +27,9 @@ GRID_ROWS, GRID_COLUMNS = 4, 5
 NUMBERED_CLASSES = 30
 
 
-def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -> None:
+def plot_curves(
+    run_folder: Path, history: dict[str, list[float]], best_epoch: int, title: str
+) -> None:
     """Plot accuracy and loss of every epoch, for training and validation.
 
     Args:
@@ -40,7 +40,6 @@ def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -
     """
     figure, (accuracy_axes, loss_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     epochs = range(1, len(history["loss"]) + 1)
-    best_epoch = find_best_epoch(history)
     for axes, name, scale in ((accuracy_axes, "accuracy", 100), (loss_axes, "loss", 1)):
         marker = "o" if len(epochs) == 1 else None
         for key, label, colour, style in (
@@ -64,7 +63,7 @@ def plot_curves(run_folder: Path, history: dict[str, list[float]], title: str) -
 
 
 def plot_confidence(
-    run_folder: Path, labels: np.ndarray, probabilities: np.ndarray, confidence: dict, title: str
+    run_folder: Path, labels, before, probabilities, confidence: dict, title: str
 ) -> None:
     """Plot what confidence is worth on unseen photos: whether answers are right as often as it
     says, and how accurate they are if only the most confident ones are given.
@@ -79,7 +78,6 @@ def plot_confidence(
     figure, (reliability_axes, coverage_axes) = plt.subplots(
         1, 2, figsize=(12, 5.6), layout="constrained"
     )
-    before = apply_temperature(probabilities, 1 / confidence["temperature"])
     reliability_axes.plot((0, 100), (0, 100), ":", color="0.5", label="as it should be")
     for name, values, colour, marker in (
         ("before", before, ORANGE, "s"),
@@ -116,10 +114,10 @@ def plot_confidence(
     coverage_axes.plot(100 * coverage, 100 * accuracy, color=BLUE, linewidth=2, label="unseen")
     target = 100 * confidence["target_accuracy"]
     coverage_axes.axhline(target, color=VERMILION, linestyle="--", label=f"target ({target:g} %)")
-    if confidence["answered"]:
+    if confidence["coverage"]:
         coverage_axes.plot(
-            100 * confidence["answered"],
-            100 * confidence["answered_accuracy"],
+            100 * confidence["coverage"],
+            100 * confidence["accepted_accuracy"],
             "o",
             color=VERMILION,
             markersize=11,
@@ -139,7 +137,9 @@ def plot_confidence(
     save_figure(figure, run_folder / "plots" / "confidence.png")
 
 
-def plot_side_by_side(run_folder: Path, first: FinishedRun, second: FinishedRun) -> None:
+def plot_side_by_side(
+    run_folder: Path, first: FinishedRun, second: FinishedRun, second_history
+) -> None:
     """Plot two runs on one split: their accuracy by epoch, and on unseen photos.
 
     Args:
@@ -147,14 +147,16 @@ def plot_side_by_side(run_folder: Path, first: FinishedRun, second: FinishedRun)
         first, second: The runs, in the order in which they are to be shown.
     """
     figure, (curve_axes, score_axes) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    histories = (first.read_history(), second_history)
     for position, (colour, run) in enumerate(((BLUE, first), (VERMILION, second))):
-        epochs = range(1, len(run.history["loss"]) + 1)
+        history = histories[position]
+        epochs = range(1, len(history["loss"]) + 1)
         title = textwrap.fill(run.title.replace("_", " "), 30)
         for key, style, label in (("accuracy", "-", title), ("val_accuracy", "--", None)):
-            values = 100 * np.array(run.history[key])
+            values = 100 * np.array(history[key])
             curve_axes.plot(epochs, values, style, color=colour, label=label, linewidth=2)
-        score = run.scores["unseen"]["balanced_accuracy"]
-        low, high = run.scores["unseen"]["balanced_accuracy_interval"]
+        score = run.results["unseen"]["balanced_accuracy"]
+        low, high = run.results["unseen"]["balanced_accuracy_interval"]
         score_axes.barh(
             position,
             100 * score,
@@ -197,7 +199,14 @@ def plot_evaluation(run_folder: Path, evaluation: Evaluation, unseen: Examples, 
     """
     class_names, answers = evaluation.class_names, evaluation.probabilities["unseen"]
     plot_confusion(run_folder, evaluation.scores["unseen"]["confusion"], class_names, title)
-    plot_confidence(run_folder, unseen.labels, answers, evaluation.confidence, title)
+    plot_confidence(
+        run_folder,
+        unseen.labels,
+        evaluation.uncalibrated["unseen"],
+        answers,
+        evaluation.confidence,
+        title,
+    )
     plot_predictions(run_folder, unseen, answers, class_names, title)
 
 
@@ -279,7 +288,7 @@ def plot_predictions(
     save_figure(figure, run_folder / "plots" / "unseen.png")
 
 
-def plot_grad_cam(path: Path, run: LoadedRun, pixels: np.ndarray, answer: Prediction) -> None:
+def plot_grad_cam(path: Path, run: Classifier, pixels: np.ndarray, answer: Prediction) -> None:
     """Plot a photo beside where the model saw its answer in it.
 
     Args:
@@ -292,7 +301,7 @@ def plot_grad_cam(path: Path, run: LoadedRun, pixels: np.ndarray, answer: Predic
         UserError: Matplotlib does not write files with such an ending.
     """
     class_name, probability = answer.classes[0]
-    position = run.config["class_names"].index(class_name)
+    position = run.class_names.index(class_name)
     heat = compute_grad_cam(run.model, pixels[np.newaxis], np.array([position]))[0]
     figure, (photo_axes, heat_axes) = plt.subplots(1, 2, figsize=(10, 5.6), layout="constrained")
     photo_axes.imshow(pixels)
@@ -301,7 +310,7 @@ def plot_grad_cam(path: Path, run: LoadedRun, pixels: np.ndarray, answer: Predic
     heat_axes.set_title(f"bright: speaks for {class_name}")
     for axes in (photo_axes, heat_axes):
         axes.set_axis_off()
-    doubt = "" if answer.sure else " (not sure)"
+    doubt = "" if answer.accepted else " (not sure)"
     figure.suptitle(f"{class_name} {100 * probability:.0f} %{doubt}", fontsize=16)
     try:
         save_figure(figure, path)

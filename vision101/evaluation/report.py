@@ -1,6 +1,5 @@
 """The page of a training run: what its accuracy hides, shown to a person."""
 
-import json
 import math
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from vision101.evaluation.calibration import (
     confidence_and_correctness,
     measure_calibration,
 )
-from vision101.evaluation.evaluate import Evaluation, describe_evaluation
+from vision101.evaluation.evaluate import Evaluation, measure_seconds_per_photo
 from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
-from vision101.evaluation.scores import EVALUATED_SUBSETS
+from vision101.evaluation.plots import plot_curves, plot_evaluation, plot_side_by_side
 from vision101.pages import embed_picture, write_report
 from vision101.photos.index import Photo
-from vision101.runs import CONFIG_NAME
+from vision101.photos.split import EVALUATED_SUBSETS
+from vision101.runs import FinishedRun, Run, find_run_on_split
 from vision101.training.datasets import Examples
 
 # Photos to show of the mistakes, and of the right answers that were nearly wrong.
@@ -43,24 +43,59 @@ PICTURES = {
 }
 
 
+def finish_run(
+    run: Run,
+    model: keras.Model,
+    evaluation: Evaluation,
+    images: np.ndarray,
+    beside: str | None = None,
+) -> None:
+    """Finish a run, and show what its model can do: on the terminal, in pictures and on a page.
+
+    Args:
+        run: A started run.
+        model: The calibrated model to save.
+        evaluation: What `evaluate_model` returned for it.
+        images: The unseen photos as the model gets them, uint8 (photos, height, width, 3), RGB.
+        beside: The kind of run whose newest one on the same split is shown beside it, if any.
+    """
+    results = evaluation.scores | {
+        "gap": evaluation.gap,
+        "confidence": evaluation.confidence,
+        "out_of_distribution": evaluation.out_of_distribution,
+        "parameters": model.count_params(),
+        "best_epoch": run.best_epoch,
+        "seconds_per_photo": measure_seconds_per_photo(model, images),
+    }
+    run.finish(model, evaluation, results)
+    results = results | {
+        "title": run.title,
+        "seconds": run.seconds,
+        "painted": run.config["painted"],
+    }
+    plot_curves(run.folder, run.history, run.best_epoch, run.title)
+    unseen = Examples(images, evaluation.labels["unseen"])
+    plot_evaluation(run.folder, evaluation, unseen, run.title)
+    print_evaluation(evaluation, run.title)
+    if beside and (other := find_run_on_split(run.folder.parent, beside, run.split)):
+        plot_side_by_side(
+            run.folder, other, FinishedRun(run.folder, run.config, results), run.history
+        )
+        print_scores(other.results, other.title)
+    write_run_report(run.folder, results, run.config, evaluation, model, unseen, run.split)
+    print(f"Pictures, model and scores are in {shown_path(run.folder)}")
+
+
 def write_run_report(
     run_folder: Path,
     results: dict,
+    config: dict,
     evaluation: Evaluation,
     model: keras.Model,
     unseen: Examples,
     split: dict[str, list[Photo]],
 ) -> None:
-    """Write `report.html`: scores, curves, confidence, and the mistakes with where it looked.
-
-    Args:
-        run_folder: Folder of the run, with its plots in it.
-        results: What `summarize_run` returned.
-        evaluation: What `evaluate_model` returned.
-        model: The model that was saved.
-        unseen: The unseen photos as the model gets them.
-        split: What `split_photos` returned.
-    """
+    """Write `report.html`: scores, curves, confidence, and the mistakes with where it looked."""
     class_names, probabilities = evaluation.class_names, evaluation.probabilities["unseen"]
     answers, true_labels = probabilities.argmax(axis=1), unseen.labels.argmax(axis=1)
     by_confidence = np.argsort(-probabilities.max(axis=1), kind="stable")
@@ -99,7 +134,7 @@ def write_run_report(
         mistakes=galleries[0],
         mistake_count=len(wrong),
         uncertain=galleries[1],
-        config=json.loads((run_folder / CONFIG_NAME).read_text(encoding="utf-8")),
+        config=config,
         folder=shown_path(run_folder),
     )
 
@@ -142,3 +177,56 @@ def _put_plots_into_numbers(evaluation: Evaluation, unseen: Examples) -> dict[st
     }
     few_classes = len(evaluation.class_names) <= CLASSES_IN_TABLE
     return {"confusion": [confusion] if few_classes else [], "confidence": [calibration, coverage]}
+
+
+def print_evaluation(evaluation: Evaluation, title: str) -> None:
+    """Print the scores of each part, and what confidence is worth, in percent."""
+    print_scores(evaluation.scores, title)
+    for line in describe_evaluation(evaluation):
+        print(line)
+
+
+def describe_evaluation(evaluation: Evaluation) -> list[str]:
+    """Return what a person should know of a model beside its scores, a sentence each."""
+    gap, confidence = evaluation.gap, evaluation.confidence
+    points = 100 * gap["balanced_accuracy"]
+    low, high = (100 * end for end in gap["interval"])
+    target = f"target: {100 * confidence['target_accuracy']:g} %"
+    answered = f"so it never answers ({target})"
+    if confidence["accepted_accuracy"] is not None:
+        least, most = (100 * end for end in confidence["accepted_accuracy_interval"])
+        answered = (
+            f"{100 * confidence['accepted_accuracy']:.1f} % of those answers are right "
+            f"({least:.1f} to {most:.1f} %; {target})"
+        )
+    return [
+        f"Gap, validation less unseen: {points:+.1f} points ({low:+.1f} to {high:+.1f})"
+        ". Validation chose the best epoch, so its score tends to be optimistic.",
+        f"Confidence: off by {100 * confidence['uncalibrated_calibration_error']:.1f} % on unseen photos, and "
+        f"by {100 * confidence['expected_calibration_error']:.1f} % after temperature scaling "
+        f"({confidence['temperature']:.2f}); with "
+        f"{evaluation.scores['unseen']['count']} photos, a perfect one would seem off by "
+        f"{100 * confidence['perfect_calibration_error']:.1f} %.",
+        "Wrongly taken for none of the classes: "
+        f"{100 * evaluation.out_of_distribution['false_alarms']:.1f} % of unseen photos.",
+        f"Of the others, it is sure from a confidence of {100 * confidence['threshold']:.0f} % on: "
+        f"it answers for {100 * confidence['coverage']:.1f} % of all unseen photos, and "
+        f"{answered}.",
+    ]
+
+
+def print_scores(scores: dict[str, dict], title: str) -> None:
+    """Print a table of parts (rows) and their accuracies with 95 % intervals, in percent."""
+    print(f"\n{title}\n{'':12}{'photos':>7}  {'accuracy':<21}  balanced accuracy")
+    for part in EVALUATED_SUBSETS:
+        part_scores = scores[part]
+        columns = [
+            f"{100 * part_scores[name]:5.1f} % ({{:.1f}} - {{:.1f}})".format(
+                *(100 * end for end in part_scores[f"{name}_interval"])
+            )
+            if part_scores["count"]
+            else "-"
+            for name in ("accuracy", "balanced_accuracy")
+        ]
+        print(f"{part:12}{part_scores['count']:7}  {columns[0]:<21}  {columns[1]}")
+    print("In brackets: 95 % intervals, for chance in which photos were picked.")

@@ -1,75 +1,23 @@
 """Scores with intervals: how good a model is, and how sure we are of that."""
 
 import math
-import time
 
-import keras
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-from tqdm import tqdm
-
-# Parts that a model is judged on. Validation chose the best epoch; unseen has the score to believe;
-# surplus is what larger classes have left over.
-EVALUATED_SUBSETS = ("validation", "unseen", "surplus")
 
 CONFIDENCE_LEVEL = 0.95
-
-# Photos that are predicted at once.
-BATCH_SIZE = 64
-
-
-def predict(
-    model: keras.Model, inputs: np.ndarray, description: str | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probability of each class for each photo, and the features behind it.
-
-    Args:
-        model: What `expose_features` returned for a classifier that takes the inputs.
-        inputs: Photos, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or features.
-        description: What the progress bar is for; None for no bar.
-
-    Returns:
-        Probabilities, float32 (photos, classes), 0-1, rows adding up to 1; and what its last
-        layer made them from, float32 (photos, channels).
-    """
-    starts = tqdm(
-        range(0, len(inputs), BATCH_SIZE),
-        desc=description,
-        unit=" batches",
-        disable=description is None,
-    )
-    batches = [
-        model.predict_on_batch(inputs[start : start + BATCH_SIZE].astype(np.float32))
-        for start in starts
-    ]
-    if not batches:
-        return tuple(np.empty((0, output.shape[-1]), np.float32) for output in model.outputs)
-    return tuple(np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True))
-
-
-def measure_seconds_per_photo(model: keras.Model, photos: np.ndarray) -> float:
-    """Measure the time of a prediction, one of a batch of at most BATCH_SIZE photos."""
-    batch = photos[:BATCH_SIZE].astype(np.float32)
-    model.predict_on_batch(batch)  # the first time, TensorFlow prepares itself
-    start = time.perf_counter()
-    model.predict_on_batch(batch)
-    return (time.perf_counter() - start) / len(batch)
 
 
 def score_predictions(
     labels: np.ndarray, probabilities: np.ndarray, class_names: list[str]
 ) -> dict:
-    """Score the predictions for one part of the photos.
+    """Score the predictions for one subset of the photos.
 
     The intervals are Bayesian with Jeffreys' prior, and stay honest with few photos and with a
-    perfect score:
-
-    - accuracy, precision and recall as in Brown, Cai & DasGupta 2001, "Interval Estimation for a
-      Binomial Proportion", section 4.3; where none or all are right, up to 0 or 1;
-    - balanced accuracy likewise, on the effective number of photos (`_effective_sample_size`);
-    - F1 by the share J of hits among all photos that are of the class or taken for it, since
-      F1 = 2 J / (1 + J).
+    perfect score: accuracy, precision and recall by `binomial_interval`; balanced accuracy
+    likewise, on the effective sample size; F1 by the share J of hits among all photos that are of
+    the class or taken for it, since F1 = 2 J / (1 + J).
 
     Args:
         labels: One-hot array of shape (photos, classes).
@@ -97,32 +45,30 @@ def score_predictions(
     if not len(true_labels):
         return scores
     confusion = confusion_matrix(true_labels, predicted_labels, labels=positions)
-    counts, hits = confusion.sum(axis=1), confusion.diagonal()
+    counts, hits, predicted = confusion.sum(axis=1), confusion.diagonal(), confusion.sum(axis=0)
     present = counts > 0
     precision, recall, f1, _ = precision_recall_fscore_support(
         true_labels, predicted_labels, labels=positions, zero_division=0
     )
-    accuracy, score = hits.sum() / counts.sum(), recall[present].mean()
+    accuracy, balanced_accuracy = hits.sum() / counts.sum(), recall[present].mean()
     scores["accuracy"] = float(accuracy)
     scores["accuracy_interval"] = binomial_interval(accuracy, counts.sum())
-    scores["balanced_accuracy"] = float(score)
+    scores["balanced_accuracy"] = float(balanced_accuracy)
     scores["balanced_accuracy_interval"] = binomial_interval(
-        score, _effective_sample_size(hits, counts)
+        balanced_accuracy, _effective_sample_size(hits, counts)
     )
     scores["confusion"] = confusion.tolist()
     for position, class_name in enumerate(class_names):
-        hit, answered = hits[position], confusion[:, position].sum()
-        either = counts[position] + answered - hit
+        either = counts[position] + predicted[position] - hits[position]
+        jaccard_interval = binomial_interval(hits[position] / max(either, 1), either)
         scores["classes"][class_name] = {
             "count": int(counts[position]),
-            "precision": float(precision[position]) if answered else None,
-            "precision_interval": binomial_interval(precision[position], answered),
+            "precision": float(precision[position]) if predicted[position] else None,
+            "precision_interval": binomial_interval(precision[position], predicted[position]),
             "recall": float(recall[position]) if present[position] else None,
             "recall_interval": binomial_interval(recall[position], counts[position]),
             "f1": float(f1[position]) if either else None,
-            "f1_interval": [2 * end / (1 + end) for end in binomial_interval(hit / either, either)]
-            if either
-            else None,
+            "f1_interval": jaccard_interval and [2 * end / (1 + end) for end in jaccard_interval],
         }
     return scores
 
@@ -141,9 +87,9 @@ def measure_gap(validation: dict, unseen: dict) -> dict:
         Ready for JSON: `balanced_accuracy`, that of validation less that of unseen, and its
         `interval`.
     """
-    first, second = (part["balanced_accuracy"] for part in (validation, unseen))
+    first, second = (scores["balanced_accuracy"] for scores in (validation, unseen))
     (first_low, first_high), (second_low, second_high) = (
-        part["balanced_accuracy_interval"] for part in (validation, unseen)
+        scores["balanced_accuracy_interval"] for scores in (validation, unseen)
     )
     gap = first - second
     below = math.hypot(first - first_low, second_high - second)
@@ -153,12 +99,13 @@ def measure_gap(validation: dict, unseen: dict) -> dict:
 
 def binomial_interval(share: float | None, count: float) -> list[float] | None:
     """Return the 95 % interval of a share, 0-1, that was measured on `count` photos; None if there
-    are none.
+    are none (Brown, Cai & DasGupta 2001, "Interval Estimation for a Binomial Proportion", section
+    4.3; where none or all are right, up to 0 or 1).
     """
     if not count:
         return None
     tail = (1 - CONFIDENCE_LEVEL) / 2
-    low, high = beta.ppf((tail, 1 - tail), share * count + 0.5, (1 - share) * count + 0.5)
+    low, high = betaincinv(share * count + 0.5, (1 - share) * count + 0.5, (tail, 1 - tail))
     # The prior moves an interval towards one half, but must not move it off the share.
     return [
         min(float(low), share) if share > 0 else 0.0,
@@ -180,19 +127,3 @@ def _effective_sample_size(hits: np.ndarray, counts: np.ndarray) -> float:
     recalls = (hits + (hits.sum() + 0.5) / (counts.sum() + 1)) / (counts + 1)
     variance = (recalls * (1 - recalls) / counts).sum() / len(counts) ** 2
     return min(if_equally_hard, recalls.mean() * (1 - recalls.mean()) / variance)
-
-
-def print_scores(scores: dict[str, dict], title: str) -> None:
-    """Print a table of parts (rows) and their accuracies with 95 % intervals, in percent."""
-    print(f"\n{title}\n{'':12}{'photos':>7}  {'accuracy':<21}  balanced accuracy")
-    for part, part_scores in scores.items():
-        columns = [
-            f"{100 * part_scores[name]:5.1f} % ({{:.1f}} - {{:.1f}})".format(
-                *(100 * end for end in part_scores[f"{name}_interval"])
-            )
-            if part_scores["count"]
-            else "-"
-            for name in ("accuracy", "balanced_accuracy")
-        ]
-        print(f"{part:12}{part_scores['count']:7}  {columns[0]:<21}  {columns[1]}")
-    print("In brackets: 95 % intervals, for chance in which photos were picked.")

@@ -13,6 +13,10 @@ from vision101.photos.sources import PhotoSource
 # In the order in which they are filled. What is in no earlier part is surplus.
 SUBSETS = ("validation", "train", "unseen", "surplus")
 
+# Those that a model is evaluated on. Validation chose the best epoch; unseen has the score to
+# believe; surplus is what larger classes have left over.
+EVALUATED_SUBSETS = ("validation", "unseen", "surplus")
+
 # With fewer photos in a class, one of its parts would be empty.
 SMALLEST_CLASS = 7
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import textwrap
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -184,6 +183,8 @@ def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -
     BatchNormalization stays as it is in both: its statistics, made from many photos, would be
     spoilt by batches of a few (Keras guide "Transfer learning & fine-tuning").
     """
+    if count > len(backbone.layers):
+        print(f"--fine-tune {count}: the backbone has {len(backbone.layers)} layers; trains all.")
     backbone.trainable = head.trainable = True
     frozen = backbone.layers[: max(0, len(backbone.layers) - count)]
     for layer in backbone.layers + head.layers:
@@ -193,14 +194,15 @@ def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -
 
 
 def print_trainable(model: keras.Model) -> None:
-    """Print the name of every layer of a model under its trainable flag."""
-    for flag in (False, True):
-        names = [layer.name for layer in model.layers if layer.trainable == flag]
-        weights = sum(
-            weight.shape.num_elements()
-            for layer in model.layers
-            if layer.trainable == flag
-            for weight in layer.weights
-        )
-        print(f"\ntrainable = {flag}: {len(names)} layers, {weights:,} weights")
-        print(textwrap.indent(textwrap.fill(", ".join(names) or "none", 96), "  "))
+    """Print which layers of a model are frozen and which are trained, a line each.
+
+    Raises:
+        AssertionError: A frozen layer has weights that would be trained.
+    """
+    for flag, verb in ((False, "frozen"), (True, "trained")):
+        chosen = [layer for layer in model.layers if layer.trainable == flag]
+        assert flag or not any(layer.trainable_weights for layer in chosen)
+        weights = sum(layer.count_params() for layer in chosen)
+        names = [layer.name for layer in chosen]
+        shown = names if len(names) <= 4 else [names[0], "…", names[-1]]
+        print(f"{len(names)} layers {verb}, {weights:,} weights: {', '.join(shown) or 'none'}")

@@ -9,10 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vision101.files import DATA_FOLDER
-from vision101.photos.index import Photo
-from vision101.photos.reading import read_ahead
-from vision101.training.augmentation import read_view
+from vision101.files import DATA_FOLDER, disk_errors
+from vision101.photos.index import Photo, expect_unchanged
+from vision101.photos.reading import read_ahead, read_pixels
 
 # Decoded photos of more than this in all are kept in files: 2 GiB is 40,000 photos of 128 x 128
 # pixels, and leaves a laptop with 8 GB its other programs.
@@ -23,7 +22,7 @@ class Examples(NamedTuple):
     """What a model is given, and what it should say.
 
     Attributes:
-        inputs: Photos, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or their features,
+        inputs: Images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or their features,
             float32 (photos, channels); with a second axis for the views where there are several.
             It may be mapped from a file, so take from it what is needed.
         labels: float32 one-hot array of shape (photos, classes).
@@ -39,35 +38,58 @@ def encode_labels(photos: list[Photo], class_names: list[str]) -> np.ndarray:
     return keras.utils.to_categorical(positions, len(class_names)).astype(np.float32)
 
 
+def decode_split(
+    split: dict[str, list[Photo]],
+    class_names: list[str],
+    image_size: int,
+    train_views: int | None = None,
+) -> dict[str, Examples]:
+    """Decode every subset of a split into memory, or what would not fit there into files.
+
+    Args:
+        split: What `split_photos` returned.
+        class_names: Names in the order of the labels.
+        image_size: Side of the square images in pixels.
+        train_views: If given, so many views of each training photo, along a second axis.
+
+    Raises:
+        UserError: A file was changed since it was indexed.
+    """
+    views = {subset: train_views if subset == "train" else None for subset in split}
+    pictures = sum(len(photos) * (views[subset] or 1) for subset, photos in split.items())
+    fits = pictures * image_size * image_size * 3 <= MEMORY_LIMIT_BYTES
+    return {
+        subset: decode_photos(photos, class_names, image_size, subset, views[subset], fits)
+        for subset, photos in split.items()
+    }
+
+
 def decode_photos(
     photos: list[Photo],
     class_names: list[str],
     image_size: int,
     description: str,
     views: int | None = None,
-    data_folder: Path = DATA_FOLDER,
     in_memory: bool = True,
+    data_folder: Path = DATA_FOLDER,
 ) -> Examples:
-    """Decode photos, into memory or into a file.
+    """Decode photos as `decode_split` does, with a progress bar for what `description` says.
 
-    Args:
-        photos: Readable photos.
-        class_names: Names in the order of the labels.
-        image_size: Side of the square photos in pixels.
-        description: What the progress bar is for.
-        views: If given, so many views of each photo, along the second axis of the inputs.
-        data_folder: Where the file goes. It has no name, and vanishes with the process.
-        in_memory: Whether to keep them in memory.
-
-    Raises:
-        UserError: A file was changed since it was indexed.
+    A file for them goes to `data_folder`; it has no name, and vanishes with the process.
     """
-    view_axis = () if views is None else (views,)
-    shape = (len(photos), *view_axis, image_size, image_size, 3)
+    if views is None:
+        shape = (len(photos), image_size, image_size, 3)
 
-    def read(photo: Photo) -> np.ndarray:
-        pixels = [read_view(photo, view, image_size) for view in range(views or 1)]
-        return np.reshape(pixels, shape[1:])
+        def read(photo: Photo) -> np.ndarray:
+            with expect_unchanged(photo):
+                return read_pixels(photo.path, image_size)
+    else:
+        from vision101.training.views import read_view  # which only transfer learning needs
+
+        shape = (len(photos), views, image_size, image_size, 3)
+
+        def read(photo: Photo) -> np.ndarray:
+            return np.stack([read_view(photo, view, image_size) for view in range(views)])
 
     decoded = read_ahead(read, photos, f"Decoding {description}")
     if in_memory or not photos:  # an empty file cannot be mapped
@@ -75,30 +97,15 @@ def decode_photos(
         for position, pixels in enumerate(decoded):
             inputs[position] = pixels
     else:
-        data_folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data_folder) as file:
-            # Written rather than mapped, so that a full disk is an error and no crash.
-            for pixels in decoded:
-                file.write(pixels.tobytes())
-            file.flush()
-            inputs = np.memmap(file, np.uint8, "r", shape=shape)
+        with disk_errors():
+            data_folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=data_folder) as file:
+                # Written rather than mapped, so that a full disk is an error and no crash.
+                for pixels in decoded:
+                    file.write(pixels.tobytes())
+                file.flush()
+                inputs = np.memmap(file, np.uint8, "r", shape=shape)
     return Examples(inputs, encode_labels(photos, class_names))
-
-
-def decode_split(
-    split: dict[str, list[Photo]],
-    class_names: list[str],
-    image_size: int,
-    train_views: int | None = None,
-) -> dict[str, Examples]:
-    """Decode every part of a split, as `decode_photos` does; the training part in views."""
-    views = {part: train_views if part == "train" else None for part in split}
-    pictures = sum(len(photos) * (views[part] or 1) for part, photos in split.items())
-    fits = pictures * image_size * image_size * 3 <= MEMORY_LIMIT_BYTES
-    return {
-        part: decode_photos(photos, class_names, image_size, part, views[part], in_memory=fits)
-        for part, photos in split.items()
-    }
 
 
 def build_dataset(
@@ -111,7 +118,7 @@ def build_dataset(
     """Build a dataset of batches (inputs, labels).
 
     Args:
-        examples: Photos or features with their labels.
+        examples: Images or features with their labels.
         batch_size: Photos in a batch; the last one of an epoch may be smaller.
         augment: Function of a batch (images, labels) that varies it; None leaves it as it is.
         shuffle_seed: If given, every epoch has another order, all decided by this seed.
@@ -119,7 +126,7 @@ def build_dataset(
             one of its views, drawn by `shuffle_seed`.
 
     Returns:
-        Dataset of pairs: inputs float32 (batch, ...), photos in RGB, 0-255; labels float32
+        Dataset of pairs: inputs float32 (batch, ...), images in RGB, 0-255; labels float32
         (batch, classes).
     """
     generator = np.random.default_rng(shuffle_seed)

@@ -19,9 +19,10 @@ from vision101.errors import UserError, shown_path
 from vision101.files import DATA_FOLDER
 from vision101.photos.index import Photo
 from vision101.photos.reading import read_ahead
-from vision101.training.augmentation import VIEWS_VERSION, read_view
 from vision101.training.backbones import Backbone, rebuild_backbone
 from vision101.training.datasets import Examples, encode_labels
+from vision101.training.models import compile_prediction
+from vision101.training.views import VIEWS_VERSION, read_view
 
 # Pictures that go through the backbone, and into the store, at once.
 BATCH_SIZE = 32
@@ -101,11 +102,12 @@ def compute_features(
             f"Features of {description}",
             " views",
         )
+        call = compile_prediction(backbone.model)
         for start in range(0, len(missing), BATCH_SIZE):
             batch = missing[start : start + BATCH_SIZE]
             pixels = np.stack(list(itertools.islice(pictures, len(batch))))
-            maps = backbone.model.predict_on_batch(pixels.astype(np.float32))
-            vectors = np.asarray(maps, np.float32).mean(axis=(1, 2))
+            (maps,) = call(pixels.astype(np.float32))
+            vectors = maps.astype(np.float32).mean(axis=(1, 2))
             with store:  # one transaction: all of the batch, or nothing
                 for (index, view), vector in zip(batch, vectors, strict=True):
                     features[index, view] = vector

@@ -4,11 +4,18 @@ Each takes raw photos, float32 (batch, image_size, image_size, 3), RGB, 0-255, s
 and gives float32 (batch, classes), the probability of each class.
 """
 
+from collections.abc import Callable
+
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import layers
 
 # Of the last layer, which turns features into probabilities.
 CLASSIFIER_NAME = "probabilities"
+
+# Of the first layer after a backbone, which makes one vector of its feature maps.
+POOLING_NAME = "head_pooling"
 
 # Share of values that are dropped before the last layer of the tuned network.
 TUNED_DROPOUT = 0.2
@@ -37,14 +44,11 @@ def build_base_cnn(class_count: int, image_size: int) -> keras.Model:
     return keras.Model(inputs, outputs, name="base_cnn")
 
 
-def build_tuned_cnn(class_count: int, image_size: int) -> keras.Model:
+def build_tuned_cnn(class_count: int) -> keras.Model:
     """Build a small residual network (He et al. 2015, "Deep Residual Learning for Image
     Recognition"): a convolution and five blocks of two, all with BatchNormalization.
 
-    Args:
-        class_count: Number of classes.
-        image_size: Not needed: it takes photos of any size from 16 pixels on, and may be trained
-            at one and used at another.
+    It takes photos of any size from 16 pixels on: it may be trained at one and used at another.
     """
     inputs = keras.Input((None, None, 3), name="photo")
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
@@ -82,14 +86,21 @@ def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Mo
         backbone: From photos to feature maps (batch, height, width, channels).
         head: What `build_head` returned. Training it trains the whole model's last layers.
     """
-    x = layers.GlobalAveragePooling2D(dtype="float32", name="head_pooling")(backbone.output)
+    x = layers.GlobalAveragePooling2D(dtype="float32", name=POOLING_NAME)(backbone.output)
     # `call` runs the head's layers in this graph, rather than nesting a model in the model.
     return keras.Model(backbone.input, head.call(x), name=f"{backbone.name}_classifier")
 
 
+def cut_head(model: keras.Model) -> keras.Model:
+    """Build the part of a joined model after its backbone: from features (batch, channels) to
+    probabilities. Its layers are shared, not copied.
+    """
+    return keras.Model(model.get_layer(POOLING_NAME).output, model.outputs[0])
+
+
 def average_with_flip(model: keras.Model) -> keras.Model:
-    """Build a model that looks at each photo and at its mirror image, and judges by the mean of
-    the features that it sees in both.
+    """Build a model that sees each photo and its mirror image, and predicts from the mean of the
+    features of both.
 
     Args:
         model: A Functional model from photos to probabilities. Its layers are shared, not copied.
@@ -122,6 +133,21 @@ def expose_features(model: keras.Model) -> keras.Model:
     (batch, channels) that its last layer makes them from. Its layers are shared, not copied.
     """
     return keras.Model(model.inputs[0], [model.outputs[0], build_feature_model(model).output])
+
+
+def compile_prediction(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Return a function of a float32 batch that gives the model's outputs, a list of arrays.
+
+    It is compiled once for batches of any length. Keras's `predict_on_batch` traces anew for some
+    of them, and warns of it.
+    """
+    signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)]
+
+    @tf.function(input_signature=signature, jit_compile=model.jit_compile)
+    def call(batch: tf.Tensor) -> list[tf.Tensor]:
+        return keras.tree.flatten(model(batch, training=False))
+
+    return lambda batch: [np.asarray(output) for output in call(batch)]
 
 
 def rebuild_model(

@@ -3,10 +3,7 @@
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
-
-from vision101.errors import UserError
 
 # Processor flags of Linux for arithmetic on bfloat16 (x86, and Arm).
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -34,24 +31,18 @@ def choose_precision(precision: str) -> str:
 def _processor_flags() -> set[str]:
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-            for line in file:
-                if line.lower().startswith(("flags", "features")):
-                    return set(line.split())
-    except OSError:
-        # Not Linux: nothing to go by.
-        pass
-    return set()
+            lines = [line for line in file if line.lower().startswith(("flags", "features"))]
+    except OSError:  # not Linux: nothing to go by
+        return set()
+    return set(lines[0].split()) if lines else set()
 
 
 def build_learning_rate_schedule(peak: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
-    """Build a schedule that rises linearly to `peak` and falls to zero along a cosine.
+    """Build a schedule that rises linearly to `peak` and falls to zero along a cosine, in `steps`
+    batches.
 
     After Loshchilov & Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts"
     (without the restarts), and Goyal et al. 2017, "Accurate, Large Minibatch SGD" (the warm-up).
-
-    Args:
-        peak: The largest learning rate.
-        steps: Batches in all of the training.
     """
     warm_up_steps = int(WARM_UP_SHARE * steps)
     return keras.optimizers.schedules.CosineDecay(
@@ -60,22 +51,3 @@ def build_learning_rate_schedule(peak: float, steps: int) -> keras.optimizers.sc
         warmup_target=peak if warm_up_steps else None,
         warmup_steps=warm_up_steps,
     )
-
-
-def check_convergence(history: dict[str, list[float]]) -> None:
-    """Check that the loss is a number in every epoch.
-
-    Raises:
-        UserError: It is not, so the weights are none either.
-    """
-    for epoch, losses in enumerate(zip(history["loss"], history["val_loss"], strict=True), 1):
-        if not np.isfinite(losses).all():
-            raise UserError(
-                f"training diverged in epoch {epoch}, where the loss became infinite or NaN; "
-                "give a smaller --learning-rate (or --fine-tune), or --precision float32"
-            )
-
-
-def find_best_epoch(history: dict[str, list[float]]) -> int:
-    """Return the epoch of the best validation accuracy, the first of several, counted from 1."""
-    return 1 + history["val_accuracy"].index(max(history["val_accuracy"]))
