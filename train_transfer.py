@@ -18,6 +18,7 @@ balanced accuracy of 91 %, and 93 % fine-tuned (7 to 10 minutes more on two proc
 """
 
 import argparse
+import sys
 
 from vision101.cli import (
     ArgumentParser,
@@ -75,24 +76,21 @@ def main() -> None:
     model = models.join_backbone_and_head(backbone.model, head)
     print_trainable(model)
 
-    def fit(trained, examples, epochs: int, learning_rate: float) -> None:
+    def fit(trained: keras.Model, examples: dict, epochs: int, peak: float) -> None:
         train_dataset = build_dataset(
             examples["train"], arguments.batch_size, shuffle_seed=arguments.seed, views=True
         )
-        steps = epochs * len(train_dataset)
+        rate = schedule.build_learning_rate_schedule(peak, epochs * len(train_dataset))
         trained.compile(
-            keras.optimizers.AdamW(
-                schedule.build_learning_rate_schedule(learning_rate, steps),
-                weight_decay=WEIGHT_DECAY,
-            ),
+            keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
             keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
             metrics=["accuracy"],
         )
         trained.fit(
             train_dataset,
             validation_data=build_dataset(examples["validation"], arguments.batch_size),
-            initial_epoch=log.epochs,
-            epochs=log.epochs + epochs,
+            initial_epoch=run.epochs,
+            epochs=run.epochs + epochs,
             shuffle=False,  # the dataset does it
             callbacks=[log],
         )
@@ -101,13 +99,10 @@ def main() -> None:
     # they are computed once and kept, and the head learns from them.
     examples = compute_split_features(backbone, split, class_names, arguments.views)
     run.end_stage("features")
-    name = backbone.name + ("-fine-tuned" if arguments.fine_tune else "")
-    title = backbone.title + (", fine-tuned" if arguments.fine_tune else "")
-    settings = {"weight_decay": WEIGHT_DECAY, "label_smoothing": LABEL_SMOOTHING}
-    settings |= list_constants(models, schedule, views)
+    name, title = backbone.name, backbone.title
     if arguments.fine_tune:
-        settings["fine_tune_epochs"] = FINE_TUNE_EPOCHS
-        settings["fine_tune_learning_rate"] = FINE_TUNE_LEARNING_RATE
+        name, title = f"{name}-fine-tuned", f"{title}, fine-tuned"
+    settings = list_constants(sys.modules[__name__], models, schedule, views)
     run.start(name, title, settings, source, split)
     log = TrainingLog(run)
     fit(head, examples, arguments.epochs, arguments.learning_rate)
@@ -123,15 +118,16 @@ def main() -> None:
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
     # runs well on every machine.
-    model = models.rebuild_model(model, "float32")
-    evaluated = model if arguments.fine_tune else models.cut_head(model)
-    evaluation = evaluate_model(evaluated, examples, class_names, arguments.target_accuracy)
+    trained = models.rebuild_model(model, "float32") if arguments.fine_tune else head
+    evaluation = evaluate_model(trained, examples, class_names, arguments.target_accuracy)
+    if trained is head:  # its layers are the last ones of the model, which are calibrated now
+        trained = models.rebuild_model(model, "float32")
     run.end_stage("evaluation")
 
     # Save it, and show what it can do, beside the newest CNN on the same split, if there is one.
     if not arguments.fine_tune:  # features cannot be shown, so decode the photos
         examples = decode_split({"unseen": split["unseen"]}, class_names, image_size)
-    finish_run(run, model, evaluation, examples["unseen"].inputs, beside="cnn")
+    finish_run(run, trained, evaluation, examples["unseen"].inputs, beside="cnn")
 
 
 def parse_arguments() -> argparse.Namespace:

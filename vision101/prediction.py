@@ -100,7 +100,7 @@ def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Pred
         name: What to call the photo.
         pixels: What `read_pixels` returned for the classifier's image size.
     """
-    probabilities, features = classifier.call(pixels[np.newaxis].astype(np.float32))
+    probabilities, features = classifier.call(pixels[np.newaxis])
     ranking = probabilities[0].argsort()[::-1]
     classes = [
         (classifier.class_names[position], float(probabilities[0][position]))

@@ -82,6 +82,11 @@ class Run:
         self._stage_start = time.monotonic()
 
     @property
+    def epochs(self) -> int:
+        """How many epochs were trained so far."""
+        return len(self.history.get("loss", ()))
+
+    @property
     def best_epoch(self) -> int:
         """The epoch of the best validation accuracy, the first of several, counted from 1."""
         return 1 + self.history["val_accuracy"].index(max(self.history["val_accuracy"]))

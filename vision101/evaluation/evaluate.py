@@ -1,6 +1,7 @@
 """Evaluates a trained model: predicts once, calibrates, scores, and chooses when it is not sure."""
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -83,21 +84,22 @@ def evaluate_model(
         target_accuracy: Share of the accepted predictions that should be right, 0-1.
     """
     labels = {subset: examples[subset].labels for subset in EVALUATED_SUBSETS}
+    call = compile_prediction(expose_features(model))
     uncalibrated, features = {}, {}
     for subset in EVALUATED_SUBSETS:
-        inputs = examples[subset].inputs
-        uncalibrated[subset], features[subset] = predict(model, inputs, f"Predicting {subset}")
+        uncalibrated[subset], features[subset] = predict(call, examples[subset].inputs, subset)
+    train_labels, train_features = _predict_train(model, call, examples["train"])
 
     classifier = model.get_layer(CLASSIFIER_NAME)
     temperature = fit_temperature(labels["validation"], uncalibrated["validation"])
     classifier.set_weights([weights / temperature for weights in classifier.get_weights()])
-    last_layer = keras.Model(classifier.input, classifier.output)
+    last_layer = compile_prediction(keras.Model(classifier.input, classifier.output))
     probabilities = {
-        subset: _predict_batches(last_layer, features[subset])[0] for subset in EVALUATED_SUBSETS
+        subset: predict(last_layer, features[subset])[0] for subset in EVALUATED_SUBSETS
     }
 
     # A photo unlike those trained on is not accepted, so it has no say in the threshold either.
-    detector = _fit_detector(model, examples["train"], features["validation"])
+    detector = fit_detector(train_features, train_labels, features["validation"])
     usual = {subset: detector.accept(features[subset]) for subset in EVALUATED_SUBSETS}
     confidences = {subset: probabilities[subset].max(axis=1) for subset in EVALUATED_SUBSETS}
     threshold = choose_threshold(confidences["validation"][usual["validation"]], target_accuracy)
@@ -143,50 +145,44 @@ def evaluate_model(
     )
 
 
-def _fit_detector(
-    model: keras.Model, train: Examples, validation_features: np.ndarray
-) -> OutOfDistributionDetector:
+def _predict_train(
+    model: keras.Model, call: Callable, train: Examples
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and features of training photos, of at most PHOTO_LIMIT."""
     # At even distances, so of every class: training photos are sorted by class.
     count = len(train.labels)
     chosen = np.linspace(0, count - 1, min(count, PHOTO_LIMIT)).round().astype(int)
     several_views = train.inputs.ndim == len(model.inputs[0].shape) + 1
     inputs = train.inputs[chosen, 0] if several_views else train.inputs[chosen]
-    _, features = predict(model, inputs, "Predicting train")
-    return fit_detector(features, train.labels[chosen], validation_features)
+    return train.labels[chosen], predict(call, inputs, "train")[1]
 
 
 def predict(
-    model: keras.Model, inputs: np.ndarray, description: str | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probability of each class for each photo, and the features behind it.
+    call: Callable[[np.ndarray], list[np.ndarray]],
+    inputs: np.ndarray,
+    description: str | None = None,
+) -> list[np.ndarray]:
+    """Return a model's outputs for all inputs, batch by batch.
 
     Args:
-        model: A classifier of ours that takes the inputs.
+        call: What `compile_prediction` returned for the model; for one that `expose_features` made,
+            the outputs are probabilities, float32 (photos, classes), 0-1, and the features that
+            the last layer makes them from, float32 (photos, channels).
         inputs: Images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or features.
-        description: What the progress bar is for; None for no bar.
-
-    Returns:
-        Probabilities, float32 (photos, classes), 0-1, rows adding up to 1; and what its last
-        layer made them from, float32 (photos, channels).
+        description: Of the photos, for the progress bar; None for no bar.
     """
-    return tuple(_predict_batches(expose_features(model), inputs, description))
-
-
-def _predict_batches(
-    model: keras.Model, inputs: np.ndarray, description: str | None = None
-) -> list[np.ndarray]:
-    call = compile_prediction(model)
-    starts = range(0, len(inputs), BATCH_SIZE)
-    progress = tqdm(starts, desc=description, unit=" batches", disable=description is None)
-    batches = [call(inputs[start : start + BATCH_SIZE].astype(np.float32)) for start in progress]
-    if not batches:
-        return [np.empty((0, output.shape[-1]), np.float32) for output in model.outputs]
+    # Without photos, one empty batch tells the outputs' shapes.
+    starts = range(0, max(len(inputs), 1), BATCH_SIZE)
+    progress = tqdm(
+        starts, f"Predicting {description}", unit=" batches", disable=description is None
+    )
+    batches = [call(inputs[start : start + BATCH_SIZE]) for start in progress]
     return [np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)]
 
 
 def measure_seconds_per_photo(model: keras.Model, images: np.ndarray) -> float:
     """Measure the time of a prediction, one of a batch of at most BATCH_SIZE photos."""
-    batch = images[:BATCH_SIZE].astype(np.float32)
+    batch = images[:BATCH_SIZE]
     call = compile_prediction(model)
     call(batch)  # the first time, TensorFlow prepares itself
     start = time.perf_counter()

@@ -106,7 +106,7 @@ def compute_features(
         for start in range(0, len(missing), BATCH_SIZE):
             batch = missing[start : start + BATCH_SIZE]
             pixels = np.stack(list(itertools.islice(pictures, len(batch))))
-            (maps,) = call(pixels.astype(np.float32))
+            (maps,) = call(pixels)
             vectors = maps.astype(np.float32).mean(axis=(1, 2))
             with store:  # one transaction: all of the batch, or nothing
                 for (index, view), vector in zip(batch, vectors, strict=True):

@@ -14,9 +14,6 @@ from keras import layers
 # Of the last layer, which turns features into probabilities.
 CLASSIFIER_NAME = "probabilities"
 
-# Of the first layer after a backbone, which makes one vector of its feature maps.
-POOLING_NAME = "head_pooling"
-
 # Share of values that are dropped before the last layer of the tuned network.
 TUNED_DROPOUT = 0.2
 
@@ -86,16 +83,9 @@ def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Mo
         backbone: From photos to feature maps (batch, height, width, channels).
         head: What `build_head` returned. Training it trains the whole model's last layers.
     """
-    x = layers.GlobalAveragePooling2D(dtype="float32", name=POOLING_NAME)(backbone.output)
+    x = layers.GlobalAveragePooling2D(dtype="float32", name="head_pooling")(backbone.output)
     # `call` runs the head's layers in this graph, rather than nesting a model in the model.
     return keras.Model(backbone.input, head.call(x), name=f"{backbone.name}_classifier")
-
-
-def cut_head(model: keras.Model) -> keras.Model:
-    """Build the part of a joined model after its backbone: from features (batch, channels) to
-    probabilities. Its layers are shared, not copied.
-    """
-    return keras.Model(model.get_layer(POOLING_NAME).output, model.outputs[0])
 
 
 def average_with_flip(model: keras.Model) -> keras.Model:
@@ -136,18 +126,18 @@ def expose_features(model: keras.Model) -> keras.Model:
 
 
 def compile_prediction(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Return a function of a float32 batch that gives the model's outputs, a list of arrays.
+    """Return a function of a float32 batch of any length that gives a list of the model's outputs.
 
-    It is compiled once for batches of any length. Keras's `predict_on_batch` traces anew for some
-    of them, and warns of it.
+    It is traced here, once. Keras's `predict_on_batch` traces anew for some lengths and for every
+    model, and then TensorFlow warns of that.
     """
-    signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)]
 
-    @tf.function(input_signature=signature, jit_compile=model.jit_compile)
+    @tf.function(jit_compile=model.jit_compile)
     def call(batch: tf.Tensor) -> list[tf.Tensor]:
         return keras.tree.flatten(model(batch, training=False))
 
-    return lambda batch: [np.asarray(output) for output in call(batch)]
+    traced = call.get_concrete_function(tf.TensorSpec(model.inputs[0].shape, tf.float32))
+    return lambda batch: [output.numpy() for output in traced(tf.constant(batch, tf.float32))]
 
 
 def rebuild_model(
