@@ -12,9 +12,13 @@ import keras
 import pytest
 from playwright.sync_api import sync_playwright
 
+from vision101.cli import prepare_keras
 from vision101.photos.index import index_photos
 from vision101.photos.sample import paint_sample
 from vision101.photos.sources import PAINTED_MARK, find_photos
+
+prepare_keras()  # before it is imported
+
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -120,9 +124,10 @@ def flower_photos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Return a headless Chromium; tests that need one are skipped where there is none."""
+    """Return a headless Chromium; without one, tests are skipped, but never where CI runs them."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
+        assert "CI" not in os.environ, "install Chromium: the pages must be tested here"
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
         # Without a sandbox, since tests may run as root; they open pages of ours only.

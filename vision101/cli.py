@@ -17,6 +17,9 @@ INTERRUPTED_EXIT_CODE = 130  # as shells have it: 128 and the number of the sign
 # Values of --precision, see `training.schedule.choose_precision`.
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
+# Networks of Keras Applications that `training.backbones` can build.
+BACKBONES = ("ResNet50", "ResNet50V2", "MobileNet", "MobileNetV2", "EfficientNetV2B0")
+
 # One wrong prediction in twenty, like a careful person in a hurry.
 TARGET_ACCURACY = 0.95
 
@@ -169,6 +172,7 @@ def add_backbone_arguments(parser: argparse._ActionsContainer, backbone: str, we
     """Add `--backbone` and `--weights`, with the script's defaults."""
     parser.add_argument(
         "--backbone",
+        type=backbone_name,
         default=backbone,
         metavar="NAME",
         help="a network listed above, or a saved model, FILE.keras, from raw photos to feature "
@@ -204,6 +208,16 @@ def output_folder(text: str) -> Path:
     if set("{}") & set(text):
         raise argparse.ArgumentTypeError(f"must not have braces in its path, not {text!r}")
     return Path(text)
+
+
+def backbone_name(text: str) -> str:
+    """Argparse type for `--backbone`: one of BACKBONES, or a saved model."""
+    if text not in BACKBONES and not (text.endswith(".keras") and Path(text).is_file()):
+        raise argparse.ArgumentTypeError(
+            f"must be one of {', '.join(BACKBONES)}, or a saved model, a file that ends in .keras, "
+            f"not {text!r}"
+        )
+    return text
 
 
 def integer_from(lowest: int, highest: int | None = None) -> Callable[[str], int]:

@@ -5,24 +5,24 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from vision101.errors import UserError
-from vision101.training import schedule as training
+from vision101.training import schedule
 from vision101.training.models import (
     average_with_flip,
     build_base_cnn,
     build_tuned_cnn,
+    compile_prediction,
+    expose_features,
     rebuild_model,
 )
 from vision101.training.schedule import (
     build_learning_rate_schedule,
-    check_convergence,
     choose_precision,
 )
 
 
-@pytest.mark.parametrize("build_model", [build_base_cnn, build_tuned_cnn])
+@pytest.mark.parametrize("build_model", [lambda: build_base_cnn(3, 32), lambda: build_tuned_cnn(3)])
 def test_models_give_probabilities_and_survive_saving(build_model, tmp_path):
-    model = build_model(3, 32)
+    model = build_model()
     photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
     probabilities = model.predict(photos, verbose=0)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
@@ -35,11 +35,11 @@ def test_models_give_probabilities_and_survive_saving(build_model, tmp_path):
 @pytest.mark.parametrize("image_size", [16, 26, 33, 100])
 def test_tuned_model_takes_any_size(image_size):
     photos = np.zeros((1, image_size, image_size, 3), "float32")
-    assert build_tuned_cnn(3, image_size).predict(photos, verbose=0).shape == (1, 3)
+    assert build_tuned_cnn(3).predict(photos, verbose=0).shape == (1, 3)
 
 
 def test_mirrored_photos_get_the_same_answer(tmp_path):
-    model = build_tuned_cnn(3, 32)
+    model = build_tuned_cnn(3)
     photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
     mirrored = photos[:, :, ::-1]
     plain = [model.predict(images, verbose=0) for images in (photos, mirrored)]
@@ -57,7 +57,7 @@ def test_mirrored_photos_get_the_same_answer(tmp_path):
 def test_models_trained_in_mixed_precision_become_float32_ones():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        mixed = build_tuned_cnn(3, 32)
+        mixed = build_tuned_cnn(3)
     finally:
         keras.config.set_dtype_policy("float32")
     plain = rebuild_model(mixed, "float32")
@@ -71,8 +71,8 @@ def test_models_trained_in_mixed_precision_become_float32_ones():
 
 
 def test_learning_rate_rises_to_its_peak_and_falls_to_zero():
-    schedule = build_learning_rate_schedule(0.1, steps=1000)
-    rates = [float(schedule(step)) for step in range(1001)]
+    rate = build_learning_rate_schedule(0.1, steps=1000)
+    rates = [float(rate(step)) for step in range(1001)]
     assert rates[0] == 0
     assert max(rates) == pytest.approx(0.1)
     assert np.argmax(rates) == 50
@@ -82,24 +82,28 @@ def test_learning_rate_rises_to_its_peak_and_falls_to_zero():
 
 @pytest.mark.parametrize("steps", [1, 5, 19])
 def test_shortest_trainings_start_with_a_step(steps):
-    schedule = build_learning_rate_schedule(0.1, steps)
-    assert float(schedule(0)) == pytest.approx(0.1)
+    rate = build_learning_rate_schedule(0.1, steps)
+    assert float(rate(0)) == pytest.approx(0.1)
 
 
-def test_training_that_diverged_is_a_usage_error():
-    history = {"loss": [1.0, 0.9, np.nan], "val_loss": [1.0, 1.0, 1.0]}
-    with pytest.raises(UserError, match="epoch 3.*--learning-rate"):
-        check_convergence(history)
-    check_convergence({name: values[:2] for name, values in history.items()})
+def test_compiled_prediction_equals_keras_for_batches_of_any_length():
+    model = build_base_cnn(3, 32)
+    call = compile_prediction(expose_features(model))
+    photos = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3), dtype=np.uint8)
+    for count in (70, 3, 1):
+        probabilities, features = call(photos[:count])
+        assert (probabilities.shape, features.shape) == ((count, 3), (count, 128))
+    expected = model.predict(photos.astype("float32"), verbose=0)
+    np.testing.assert_allclose(call(photos)[0], expected, atol=1e-6)
 
 
 def test_precision_follows_the_machine(monkeypatch):
     assert choose_precision("float16") == "mixed_float16"
     assert choose_precision("float32") == "float32"
-    monkeypatch.setattr(training.tf.config, "list_physical_devices", lambda kind: [])
-    monkeypatch.setattr(training, "_processor_flags", lambda: {"sse2", "avx512_bf16"})
+    monkeypatch.setattr(schedule.tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(schedule, "_processor_flags", lambda: {"sse2", "avx512_bf16"})
     assert choose_precision("auto") == "mixed_bfloat16"
-    monkeypatch.setattr(training, "_processor_flags", lambda: {"sse2"})
+    monkeypatch.setattr(schedule, "_processor_flags", lambda: {"sse2"})
     assert choose_precision("auto") == "float32"
-    monkeypatch.setattr(training.tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
+    monkeypatch.setattr(schedule.tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
     assert choose_precision("auto") == "mixed_float16"

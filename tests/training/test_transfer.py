@@ -9,16 +9,23 @@ import numpy as np
 import pytest
 from conftest import Outcome
 
+import train_transfer
+from vision101.cli import BACKBONES
 from vision101.errors import UserError
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.reading import read_pixels
 from vision101.photos.sources import find_photos
 from vision101.training import backbones, features
-from vision101.training.augmentation import read_view
 from vision101.training.backbones import build_backbone, unfreeze_last_layers
 from vision101.training.datasets import build_dataset, decode_photos
 from vision101.training.features import compute_features
-from vision101.training.models import build_head, join_backbone_and_head, rebuild_model
+from vision101.training.models import (
+    build_head,
+    compile_prediction,
+    join_backbone_and_head,
+    rebuild_model,
+)
+from vision101.training.views import read_view
 
 SIZE = 32
 
@@ -60,6 +67,11 @@ def test_application_is_frozen_and_preprocesses_as_it_was_trained():
     reference.set_weights(backbone.model.get_weights())
     expected = reference(keras.applications.resnet50.preprocess_input(photo.copy()))
     np.testing.assert_allclose(backbone.model(photo), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_names_of_networks_are_known_before_keras_is_loaded():
+    assert tuple(backbones.APPLICATIONS) == BACKBONES
+    assert all(f"--backbone {name} " in train_transfer.__doc__ for name in BACKBONES)
 
 
 def test_weights_are_read_from_an_h5_file(tmp_path):
@@ -106,9 +118,9 @@ def test_saved_backbones_become_one_flat_frozen_graph(backbone, backbone_file):
 
 
 def test_unusable_backbones_are_usage_errors(tmp_path):
-    for name in ("ResNet5000", str(tmp_path / "nothing.keras")):
-        with pytest.raises(UserError, match="--backbone"):
-            build_backbone(name, "none", SIZE)
+    (tmp_path / "text.keras").write_text("no model")
+    with pytest.raises(UserError, match="--backbone"):
+        build_backbone(str(tmp_path / "text.keras"), "none", SIZE)
     inputs = keras.Input((None, None, 3))
     pooled = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
     pooled.save(tmp_path / "pooled.keras")
@@ -179,18 +191,18 @@ def test_features_are_not_mixed_up(backbone, backbone_file, photos, passes, tmp_
 
 def test_stopped_computation_goes_on_where_it_was(backbone, photos, passes, monkeypatch, tmp_path):
     monkeypatch.setattr(features, "BATCH_SIZE", 3)
+    call = compile_prediction(backbone.model)
     done = []
 
     def stop_at_third(pixels):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(pixels)
-        return backbone.model(pixels)
+        return call(pixels)
 
-    model = keras.Model(backbone.model.input, backbone.model.output)
-    model.predict_on_batch = stop_at_third
-    with pytest.raises(KeyboardInterrupt):
-        compute_features(backbone._replace(model=model), photos, 1, "test", tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(features, "compile_prediction", lambda model: stop_at_third)
+        compute_features(backbone, photos, 1, "test", tmp_path)
     passes.clear()
     computed = compute_features(backbone, photos, 1, "test", tmp_path)
     assert len(passes) == len(photos) - 6
@@ -285,7 +297,7 @@ def transfer_outputs(run_script, finished_run, painted_folder, backbone_file, tm
     outcome = run_script(
         "train_transfer.py",
         *("--data", painted_folder, "--backbone", backbone_file, "--image-size", SIZE),
-        *("--views", 2, "--epochs", 3, "--fine-tune", 4, "--output-dir", outputs),
+        *("--views", 2, "--epochs", 3, "--fine-tune", 40, "--output-dir", outputs),
     )
     assert outcome.code == 0, outcome.err
     (run_folder,) = outputs.glob("*-transfer-*")
@@ -294,14 +306,16 @@ def transfer_outputs(run_script, finished_run, painted_folder, backbone_file, tm
 
 def test_script_shows_what_is_frozen_and_the_cnn_beside_it(transfer_outputs):
     run_folder, outcome = transfer_outputs
-    frozen, tuned = outcome.out.split("trainable = False")[1:3]
     assert "small" in run_folder.name
-    assert "conv2d" in frozen.split("trainable = True")[0]
-    assert "probabilities" in frozen.split("trainable = True")[1]
-    assert "conv2d" in tuned.split("trainable = True")[1]
+    lines = [line for line in outcome.out.splitlines() if line.startswith(("Frozen", "Trained"))]
+    frozen, head, _, tuned = lines
+    assert "conv2d" in frozen
+    assert "conv2d" not in head
+    assert "probabilities" in head
+    assert "conv2d" in tuned
+    assert "--fine-tune 40: the backbone has 6 layers" in outcome.out
     assert "augmented CNN on painted sample photos" in outcome.out
-    for name in ("curves", "confusion", "unseen", "side-by-side"):
-        assert (run_folder / "plots" / f"{name}.png").stat().st_size > 10_000
+    assert (run_folder / "plots" / "side-by-side.png").is_file()
 
 
 def test_both_phases_are_logged_and_the_model_predicts(

@@ -171,10 +171,13 @@ def predict(
         inputs: Images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or features.
         description: Of the photos, for the progress bar; None for no bar.
     """
-    # Without photos, one empty batch tells the outputs' shapes.
-    starts = range(0, max(len(inputs), 1), BATCH_SIZE)
+    if not len(inputs):  # XLA takes no empty batch; one of zeros tells the outputs' shapes
+        return [output[:0] for output in call(np.zeros((1, *inputs.shape[1:]), np.float32))]
     progress = tqdm(
-        starts, f"Predicting {description}", unit=" batches", disable=description is None
+        range(0, len(inputs), BATCH_SIZE),
+        f"Predicting {description}",
+        unit=" batches",
+        disable=description is None,
     )
     batches = [call(inputs[start : start + BATCH_SIZE]) for start in progress]
     return [np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)]

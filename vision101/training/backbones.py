@@ -32,8 +32,8 @@ class Backbone(NamedTuple):
     """A frozen network from raw photos to features.
 
     Attributes:
-        name: What to call it in names of files and folders.
-        title: What to call a classifier on top of it in what a person sees.
+        name: For names of files and folders.
+        title: What a person reads as the name of a classifier on top of it.
         model: Takes float32 (batch, image_size, image_size, 3), RGB, 0-255, and gives features
             (batch, height, width, channels). All of its layers are frozen.
         image_size: Side of the photos in pixels.
@@ -60,20 +60,14 @@ def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
         image_size: Side of the photos in pixels.
 
     Raises:
-        UserError: There is no such backbone or file, it does not fit, or the weights cannot be
-            downloaded.
+        UserError: The file cannot be used, or the weights cannot be downloaded.
     """
     if backbone in APPLICATIONS:
         model = _build_application(backbone, weights, image_size)
         name, pretrained = backbone, weights != "none"
-    elif Path(backbone).suffix == ".keras":
+    else:
         model = _load_backbone(Path(backbone), image_size)
         name, pretrained = Path(backbone).stem, True
-    else:
-        raise UserError(
-            f"--backbone {backbone}: unknown; give one of {', '.join(APPLICATIONS)}, or the path "
-            "of a saved model, which ends in .keras"
-        )
     if len(model.output_shape) != 4:
         raise UserError(
             f"--backbone {backbone}: gives {model.output_shape}, but feature maps of shape (batch, "
@@ -199,10 +193,11 @@ def print_trainable(model: keras.Model) -> None:
     Raises:
         AssertionError: A frozen layer has weights that would be trained.
     """
-    for flag, verb in ((False, "frozen"), (True, "trained")):
-        chosen = [layer for layer in model.layers if layer.trainable == flag]
+    for flag, verb in ((False, "Frozen"), (True, "Trained")):
+        chosen = [layer for layer in model.layers if layer.weights and layer.trainable == flag]
         assert flag or not any(layer.trainable_weights for layer in chosen)
         weights = sum(layer.count_params() for layer in chosen)
         names = [layer.name for layer in chosen]
-        shown = names if len(names) <= 4 else [names[0], "…", names[-1]]
-        print(f"{len(names)} layers {verb}, {weights:,} weights: {', '.join(shown) or 'none'}")
+        shown = names if len(names) <= 4 else [names[0], "...", names[-1]]
+        count = f"{len(names)} layers with weights" if len(names) != 1 else "1 layer with weights"
+        print(f"{verb}: {count} ({weights:,} in all): {', '.join(shown) or 'none'}")
