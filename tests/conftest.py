@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 # What a Chromium is called on Debian and Ubuntu, and elsewhere.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
+# What TensorFlow writes while it is imported, whatever its log level.
+TENSORFLOW_GREETING = r"^(WARNING: All log messages before absl|I0000 ).*\n"
+
 # A desktop's window, and a phone's, in CSS pixels.
 WINDOW_SIZES = ((1280, 900), (390, 844))
 
@@ -33,7 +37,7 @@ SMALL_COUNTS = {"daisy": 14, "dandelion": 20, "roses": 16}
 
 
 class Outcome(NamedTuple):
-    """What a script did: its exit code, and the text that it wrote."""
+    """What a script did: its exit code, and the text that it wrote, without the greeting."""
 
     code: int
     out: str
@@ -94,7 +98,8 @@ def run_script(project, tmp_path_factory):
             check=False,
             **options,
         )
-        return Outcome(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
+        errors = re.sub(TENSORFLOW_GREETING, "", finished.stderr.decode(), flags=re.MULTILINE)
+        return Outcome(finished.returncode, finished.stdout.decode(), errors)
 
     return run
 
