@@ -78,7 +78,9 @@ class Run:
         sweep_partial_files(arguments.output_dir)
         self.kind = kind
         self.arguments = arguments
-        self.seconds, self.history = {}, {}
+        self.folder = arguments.resume
+        self.history = read_history(self.folder) if self.folder else {}
+        self.seconds, self.stopped = {}, False
         self._stage_start = time.monotonic()
 
     @property

@@ -1,12 +1,15 @@
-"""Random variations of batches of training photos, anew in every epoch.
+"""Random variations of training photos: random resized crop, horizontal flip, colour jitter, mixup.
 
-They belong to the training dataset and never to the model, so a saved model has none of them.
+They belong to the training dataset and never to the model, so a saved model has none of them. What
+chance decides follows from the seed, the epoch and the photo's position in it, and from nothing
+else: so a training can be repeated, and go on where it was interrupted.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import tensorflow as tf
-from keras import layers
+import numpy as np
+from PIL import Image
 
 # Smallest share of a photo's area that a crop keeps.
 SMALLEST_CROP_AREA = 0.3
@@ -14,70 +17,95 @@ SMALLEST_CROP_AREA = 0.3
 # Largest factor by which a crop stretches one side against the other.
 LARGEST_ASPECT_RATIO = 4 / 3
 
+# Brightness (of 255), contrast and saturation change by up to these shares.
+BRIGHTNESS_JITTER, CONTRAST_JITTER, SATURATION_JITTER = 0.2, 0.2, 0.4
+
+# Degrees of the colour circle: few, since flowers are told apart by colour too.
+HUE_JITTER = 5
+
 # The second photo of a pair never outweighs the first.
 LARGEST_MIXUP_SHARE = 0.5
 
-# Brightness and contrast change by up to this share, hue by up to this share of half the colour
-# circle: little, since flowers are told apart by colour too. Saturation is another scale: 0 is
-# grey, 0.5 leaves the photo as it is, and a single number would mean "from grey up to it".
-COLOUR_JITTER = {
-    "brightness_factor": 0.2,
-    "contrast_factor": 0.2,
-    "saturation_factor": (0.35, 0.65),
-    "hue_factor": 0.03,
-}
+# From RGB to luma and the two colour differences of the NTSC, which hue rotates and saturation
+# scales. Both are matrices there, so a photo's colours change in one pass over its pixels.
+RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
 
-def build_augmentation(image_size: int, mixup: bool = False) -> Callable:
-    """Build a function that varies a batch (images, labels): crop, horizontal flip, colour jitter,
-    and on request mixup.
+class Augmentation(NamedTuple):
+    """Varies batches.
 
-    Args:
+    Attributes:
         image_size: Side of the square images to return, in pixels.
         mixup: Whether to blend pairs of photos, as `mixup_pairs` does.
-
-    Returns:
-        Function of images float32 (batch, height, width, 3), RGB, 0-255, and labels float32
-        (batch, classes); it returns images (batch, image_size, image_size, 3) and labels alike.
     """
-    # Whatever the precision of the model, photos are varied in float32.
-    horizontal_flip = layers.RandomFlip("horizontal", dtype="float32")
-    jitter = layers.RandomColorJitter(value_range=(0, 255), **COLOUR_JITTER, dtype="float32")
 
-    def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = random_resized_crop(images, image_size)
-        images = jitter(horizontal_flip(images, training=True), training=True)
-        if mixup:
-            images, labels = mixup_pairs(images, labels)
-        return images, labels
+    image_size: int
+    mixup: bool = False
 
-    return augment
+    def __call__(
+        self, images: np.ndarray, labels: np.ndarray, seed: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return a batch varied.
+
+        Args:
+            images: uint8 (batch, height, width, 3), RGB.
+            labels: float32 (batch, classes).
+            seed: Numbers that decide chance.
+
+        Returns:
+            Images float32 (batch, image_size, image_size, 3), RGB, 0-255, and labels alike.
+        """
+        generator = np.random.default_rng(seed)
+        boxes = draw_crops(len(images), generator) * np.tile(images.shape[2:0:-1], 2)
+        flips = generator.random(len(images)) < 0.5
+        matrices = draw_colours(images, generator).reshape(-1, 12)
+        variations = zip(images, boxes.tolist(), flips, matrices.tolist(), strict=True)
+        size = (self.image_size, self.image_size)
+        varied = np.empty((len(images), *size, 3), np.float32)
+        # Pillow's loops in C make one pass for each step, six times as fast as Keras's layers.
+        for position, (image, box, flip, matrix) in enumerate(variations):
+            picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box)
+            if flip:
+                picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            varied[position] = picture.convert("RGB", matrix)
+        return mixup_pairs(varied, labels, generator) if self.mixup else (varied, labels)
 
 
-def random_resized_crop(images: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Cut a random piece out of each photo and resize it (Szegedy et al. 2015, "Going Deeper with
-    Convolutions", section 6). Keras's own RandomCrop cuts all photos of a batch at one place.
-
-    Args:
-        images: float32 (batch, height, width, 3).
-        image_size: Side of the square images to return, in pixels.
-
-    Returns:
-        float32 (batch, image_size, image_size, 3), same value range.
+def draw_crops(count: int, generator: np.random.Generator) -> np.ndarray:
+    """Return random pieces of photos (Szegedy et al. 2015, "Going Deeper with Convolutions",
+    section 6): left, top, right and bottom as shares of the sides, float (count, 4).
     """
-    batch = tf.shape(images)[0]
-    area = tf.random.uniform([batch], SMALLEST_CROP_AREA, 1.0)
-    log_ratio = tf.math.log(LARGEST_ASPECT_RATIO)
-    ratio = tf.exp(tf.random.uniform([batch], -log_ratio, log_ratio))
-    height = tf.minimum(tf.sqrt(area * ratio), 1.0)
-    width = tf.minimum(tf.sqrt(area / ratio), 1.0)
-    top = tf.random.uniform([batch]) * (1 - height)
-    left = tf.random.uniform([batch]) * (1 - width)
-    boxes = tf.stack([top, left, top + height, left + width], axis=1)
-    return tf.image.crop_and_resize(images, boxes, tf.range(batch), (image_size, image_size))
+    area = generator.uniform(SMALLEST_CROP_AREA, 1, count)
+    ratio = LARGEST_ASPECT_RATIO ** generator.uniform(-1, 1, count)
+    size = np.minimum(1, np.sqrt([area / ratio, area * ratio])).T
+    corner = generator.random((count, 2)) * (1 - size)
+    return np.hstack([corner, corner + size])
 
 
-def mixup_pairs(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def draw_colours(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return for each of the images, uint8 (count, height, width, 3), RGB, the matrix, float
+    (count, 3, 4), that takes its red, green, blue and 1 to those in another light.
+    """
+    count = len(images)
+    brightness = 255 * generator.uniform(-BRIGHTNESS_JITTER, BRIGHTNESS_JITTER, (count, 1))
+    contrast = generator.uniform(1 - CONTRAST_JITTER, 1 + CONTRAST_JITTER, (count, 1, 1))
+    saturation = (1 + SATURATION_JITTER) ** generator.uniform(-1, 1, count)
+    hue = np.radians(generator.uniform(-HUE_JITTER, HUE_JITTER, count))
+    cosine, sine = saturation * np.cos(hue), saturation * np.sin(hue)
+    change = np.zeros((count, 3, 3))
+    change[:, 0, 0] = 1
+    change[:, 1, 1], change[:, 1, 2], change[:, 2, 1], change[:, 2, 2] = cosine, -sine, sine, cosine
+    colours = YIQ_TO_RGB @ change @ RGB_TO_YIQ
+    # Contrast leaves the mean colour as it is; that of every eighth pixel will do.
+    mean = images[:, ::8, ::8].mean(axis=(1, 2))
+    offsets = ((1 - contrast) * colours @ mean[:, :, None])[:, :, 0] + brightness
+    return np.concatenate([contrast * colours, offsets[:, :, None]], axis=2)
+
+
+def mixup_pairs(
+    images: np.ndarray, labels: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Blend each photo of a batch with another one, and their labels by the same shares (Zhang et
     al. 2018, "mixup: Beyond Empirical Risk Minimization").
 
@@ -88,11 +116,12 @@ def mixup_pairs(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     Args:
         images: float32 (batch, height, width, 3).
         labels: float32 (batch, classes).
+        generator: Draws pairs and shares.
     """
-    batch = tf.shape(images)[0]
-    other = tf.random.shuffle(tf.range(batch))
-    share = LARGEST_MIXUP_SHARE * tf.random.uniform([batch, 1]) ** 2
-    image_share = share[:, :, tf.newaxis, tf.newaxis]
-    images = (1 - image_share) * images + image_share * tf.gather(images, other)
-    labels = (1 - share) * labels + share * tf.gather(labels, other)
-    return images, labels
+    other = generator.permutation(len(images))
+    share = (LARGEST_MIXUP_SHARE * generator.random((len(images), 1)) ** 2).astype(np.float32)
+    labels = labels + share * (labels[other] - labels)
+    difference = images[other] - images  # in place from here: batches are large
+    difference *= share[:, :, None, None]
+    difference += images
+    return difference, labels

@@ -1,7 +1,7 @@
 """Decoded photos as `tf.data` pipelines: each photo is decoded once, before the first epoch."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import tensorflow as tf
 from vision101.files import DATA_FOLDER, disk_errors
 from vision101.photos.index import Photo, expect_unchanged
 from vision101.photos.reading import read_ahead, read_pixels
+from vision101.training.augmentation import Augmentation
 
 # Decoded photos of more than this in all are kept in files: 2 GiB is 40,000 photos of 128 x 128
 # pixels, and leaves a laptop with 8 GB its other programs.
@@ -108,50 +109,70 @@ def decode_photos(
     return Examples(inputs, encode_labels(photos, class_names))
 
 
-def build_dataset(
+def build_training_dataset(
     examples: Examples,
     batch_size: int,
-    augment: Callable | None = None,
-    shuffle_seed: int | None = None,
-    views: bool = False,
+    seed: int,
+    epochs: int,
+    first_epoch: int = 0,
+    augment: Augmentation | None = None,
 ) -> tf.data.Dataset:
-    """Build a dataset of batches (inputs, labels).
+    """Build a dataset of the shuffled batches of several epochs, one after another: `fit` needs to
+    be told `steps_per_epoch`.
 
     Args:
-        examples: Images or features with their labels.
+        examples: Images or features with their labels. Of views, an epoch has one of each photo.
         batch_size: Photos in a batch; the last one of an epoch may be smaller.
-        augment: Function of a batch (images, labels) that varies it; None leaves it as it is.
-        shuffle_seed: If given, every epoch has another order, all decided by this seed.
-        views: Whether the inputs' second axis are views: an epoch then has every photo once, in
-            one of its views, drawn by `shuffle_seed`.
+        seed: Decides the order of every epoch, the views, and all chance in `augment`.
+        epochs: Number of all epochs.
+        first_epoch: Where to start, counted from 0: its batches are those that a dataset of all
+            epochs has there.
+        augment: None leaves images as they are.
 
     Returns:
         Dataset of pairs: inputs float32 (batch, ...), images in RGB, 0-255; labels float32
         (batch, classes).
     """
-    generator = np.random.default_rng(shuffle_seed)
-    shape = examples.inputs.shape[2 if views else 1 :]
+    count, class_count = examples.labels.shape
+    views = examples.inputs.shape[1] if examples.inputs.ndim in (3, 5) else None
+    order = tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(count)
 
-    def take(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if views:
-            chosen = generator.integers(examples.inputs.shape[1], size=len(positions))
-            inputs = examples.inputs[positions, chosen]
-        else:
-            inputs = examples.inputs[positions]
-        return inputs.astype(np.float32), examples.labels[positions]
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        generator = np.random.default_rng(seed)
+        for epoch in range(epochs):
+            positions = next(iter(order)).numpy()
+            for start in range(0, count, batch_size):
+                batch = positions[start : start + batch_size]
+                # Drawn for earlier epochs too, so that those after them are the same.
+                view = () if views is None else (generator.integers(views, size=len(batch)),)
+                if epoch >= first_epoch:
+                    inputs, labels = examples.inputs[(batch, *view)], examples.labels[batch]
+                    if augment is not None:
+                        inputs, labels = augment(inputs, labels, (seed, epoch, start))
+                    yield inputs.astype(np.float32), labels
 
-    def take_in_graph(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        inputs, labels = tf.numpy_function(take, [positions], (tf.float32, tf.float32))
-        inputs.set_shape((None, *shape))
-        labels.set_shape((None, examples.labels.shape[1]))
-        return inputs, labels
-
-    # Positions are shuffled rather than photos: any number of them in a full, cheap shuffle.
-    dataset = tf.data.Dataset.range(len(examples.labels))
-    if shuffle_seed is not None:
-        dataset = dataset.shuffle(len(examples.labels), seed=shuffle_seed)
-    # One call at a time, or random numbers would be drawn in another order in every run.
-    dataset = dataset.batch(batch_size).map(take_in_graph)
+    shape = examples.inputs.shape[1 if views is None else 2 :]
     if augment is not None:
-        dataset = dataset.map(augment)
+        shape = (augment.image_size, augment.image_size, 3)
+    return _build_from_batches(generate, shape, class_count)
+
+
+def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset:
+    """Build a dataset of batches (inputs, labels), as `build_training_dataset` does, of examples in
+    their order, once.
+    """
+
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, len(examples.labels), batch_size):
+            batch = slice(start, start + batch_size)
+            yield examples.inputs[batch].astype(np.float32), examples.labels[batch]
+
+    return _build_from_batches(generate, examples.inputs.shape[1:], examples.labels.shape[1])
+
+
+def _build_from_batches(
+    generate: Callable, shape: tuple[int, ...], class_count: int
+) -> tf.data.Dataset:
+    signature = tf.TensorSpec((None, *shape)), tf.TensorSpec((None, class_count))
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
     return dataset.prefetch(tf.data.AUTOTUNE)

@@ -1,39 +1,85 @@
-"""The log of a training: every epoch in `log.csv`, and the weights of the best one."""
+"""The log of a training: every epoch, the weights of the best one, and all it takes to go on later."""
+
+import json
+import signal
 
 import keras
 import numpy as np
 
-from vision101.errors import UserError
-from vision101.files import write_table
+from vision101.errors import UserError, shown_path
+from vision101.files import write_atomically, write_table
 from vision101.runs import LOG_NAME, Run
 
 
 class TrainingLog(keras.callbacks.Callback):
-    """Logs every epoch, and leaves the model with the weights of the best one.
+    """Logs every epoch, and keeps the weights of the best one: that with the best validation
+    accuracy, the first of several.
 
-    That is the epoch with the best validation accuracy, the first of several. One log can serve
-    several `fit`s in a row: the best epoch may then be one of an earlier one.
+    After every epoch, `log.csv` and a checkpoint are written atomically. An interrupted run goes
+    on from that checkpoint. Keras's own BackupAndRestore forgets the best score, so that a worse
+    epoch could replace a better one.
+
+    Ctrl-C, or SIGTERM, ends the training after the step: the run is completed with the best epoch
+    so far. A second one interrupts as it does elsewhere.
 
     Args:
-        run: A started run. Its `history` is filled, and `log.csv` is written anew, after every
-            epoch.
+        run: A started run. Its `history` is filled, and its `stopped` is set.
+        phase: Name of this `fit` among those of the run.
+
+    Attributes:
+        best_weights: What `get_weights` returned after the best epoch; from `restore` on.
 
     Raises:
         UserError: In `fit`, after an epoch in which the loss became infinite or NaN.
     """
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, phase: str = "training"):
         super().__init__()
         self.run = run
-        self.best_accuracy = -1.0
+        self.path = run.folder / f"checkpoint-{phase}.npz"
+        self.best_accuracy = max(run.history.get("val_accuracy", [-1.0]))
+
+    def restore(self, model: keras.Model) -> None:
+        """Give a compiled model, and its optimizer, the state that an interrupted run left them in;
+        without a checkpoint, they stay as they are.
+        """
+        self.best_weights = model.get_weights()
+        if self.path.exists():
+            model.optimizer.build(model.trainable_variables)
+            with np.load(self.path) as saved:
+                for variable, name in _name_variables(model):
+                    variable.assign(saved[name])
+                self.best_weights = [
+                    saved[f"best/{number}"] for number in range(len(self.best_weights))
+                ]
 
     def on_train_begin(self, logs=None):
-        self.best_weights = self.model.get_weights()
+        self.handlers = {
+            number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def stop(self, number, frame):
+        """Handle a signal: the first one stops after this step."""
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        if not self.run.history:
+            signal.raise_signal(number)  # nothing to complete a run from
+        self.run.stopped = True
+        print(
+            "\nStopping after this step; the run is completed with the best epoch so far. Ctrl-C "
+            f"again stops at once, and leaves {shown_path(self.run.folder)} to resume."
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.run.stopped:
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.run.stopped:
+            return  # the epoch is not whole
         history = self.run.history
         for name, value in logs.items():
-            history.setdefault(name, []).append(value)
+            history.setdefault(name, []).append(float(value))
         names = sorted(history)
         rows = zip(range(epoch + 1), *(history[name] for name in names), strict=True)
         write_table(self.run.folder / LOG_NAME, ("epoch", *names), rows)
@@ -43,8 +89,20 @@ class TrainingLog(keras.callbacks.Callback):
                 "give a smaller --learning-rate (or --fine-tune), or --precision float32"
             )
         if logs["val_accuracy"] > self.best_accuracy:
-            self.best_accuracy = logs["val_accuracy"]
+            self.best_accuracy = float(logs["val_accuracy"])
             self.best_weights = self.model.get_weights()
+        arrays = {name: variable.numpy() for variable, name in _name_variables(self.model)}
+        arrays |= {f"best/{number}": weights for number, weights in enumerate(self.best_weights)}
+        with write_atomically(self.path) as temporary:
+            np.savez(temporary, history=json.dumps(history), **arrays)
 
     def on_train_end(self, logs=None):
-        self.model.set_weights(self.best_weights)
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+
+
+def _name_variables(model: keras.Model) -> list[tuple[keras.Variable, str]]:
+    """Return what training changes, with names: weights, statistics, seeds, the optimizer's."""
+    return [(variable, f"model/{n}") for n, variable in enumerate(model.variables)] + [
+        (variable, f"optimizer/{n}") for n, variable in enumerate(model.optimizer.variables)
+    ]
