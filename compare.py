@@ -10,34 +10,32 @@ differ in nothing but the seed are one recipe, and recipes compare by their mean
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from vision101.cli import ArgumentParser, run_script
+from vision101.comparison.grouping import group_by_recipe, group_by_split
+from vision101.comparison.reading import load_runs
 from vision101.comparison.report import (
+    TERMS,
     describe_recipes,
     describe_splits,
-    describe_terms,
     finish_comparison,
     format_markdown,
     plot_comparison,
     print_sections,
 )
-from vision101.comparison.significance import (
-    compare_pairs,
-    group_by_recipe,
-    group_by_split,
-    load_runs,
-)
+from vision101.comparison.significance import compare_pairs
 from vision101.files import OUTPUTS_FOLDER
 from vision101.runs import create_folder
 
 
 def main() -> None:
     arguments = parse_arguments()
-    runs = load_runs(arguments.runs, arguments.output_dir)
+    runs, left_out = load_runs(arguments.runs, arguments.output_dir)
 
-    # On one split, all runs were asked about the same unseen photos. Scores compare, and where
-    # two runs disagree tells whether one is better by more than chance.
+    # On one split, all runs were evaluated on the same unseen photos. Their scores compare, and the
+    # photos on which two runs disagree tell whether one is better by more than chance.
     splits = group_by_split(runs)
     pairs = compare_pairs(splits)
 
@@ -48,11 +46,13 @@ def main() -> None:
     sections = describe_splits(splits, pairs) + describe_recipes(recipes)
     if arguments.markdown:
         print(format_markdown(sections), end="")
-        return
-    print_sections([*sections, describe_terms()])
-    folder = create_folder(arguments.output_dir, "compare")
-    plot_comparison(folder, splits, recipes)
-    finish_comparison(folder, sections)
+    else:
+        print_sections([*sections, TERMS])
+        folder = create_folder(arguments.output_dir, "compare")
+        plot_comparison(folder, splits, recipes)
+        finish_comparison(folder, sections)
+    for line in left_out:
+        print(line, file=sys.stderr)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -2,65 +2,64 @@
 
 import csv
 import json
+import random
 import statistics
+import subprocess
 import sys
 
-import numpy as np
 import pytest
 from PIL import Image
 
 import compare
 from vision101.cli import run_script as run_main
-from vision101.comparison.significance import (
-    compare_pairs,
-    group_by_recipe,
-    group_by_split,
-    holm_correction,
-    load_runs,
-)
+from vision101.comparison.grouping import group_by_recipe, group_by_split
+from vision101.comparison.reading import load_runs
+from vision101.comparison.significance import compare_pairs, holm_correction
 from vision101.errors import UserError
-from vision101.evaluation.scores import EVALUATED_SUBSETS, score_predictions
 from vision101.runs import PREDICTION_COLUMNS
 
-CLASS_NAMES = ["daisy", "roses"]
+COUNT = 40  # photos in each subset: 20 daisies, then 20 roses
 
-# Photos of each class in each part.
-COUNT = 20
+# What compare.py must do without: each would cost a second or more.
+HEAVY_PACKAGES = {"tensorflow", "keras", "sklearn", "pandas", "scipy.stats"}
 
 
-def make_run(outputs, folder_name, title, wrong=(), seed=0, sets=2, **settings):
+def make_run(outputs, folder_name, title, wrong=(), seed=0, sets=2, seconds=None, **settings):
     """Write the folder of a finished run that is wrong about the unseen photos at `wrong`.
 
     `sets` stands for the photos, of which each seed makes another split.
     """
     folder = outputs / folder_name
     folder.mkdir(parents=True)
-    rows, results = [], {}
-    for part in EVALUATED_SUBSETS:
-        labels = np.repeat(np.eye(2), COUNT, axis=0)
-        answers = labels.copy()
-        answers[list(wrong)] = 1 - answers[list(wrong)]
-        results[part] = score_predictions(labels, answers, CLASS_NAMES)
-        for position, (label, answer) in enumerate(zip(labels, answers, strict=True)):
-            class_name = CLASS_NAMES[label.argmax()]
-            # Two of the photos have the same content.
-            content = f"{part} {max(position, 1)} {sets}"
-            path = f"{class_name}/{part}-{position}.jpg"
-            predicted = CLASS_NAMES[answer.argmax()]
-            rows.append((path, content, part, class_name, predicted, 1.0, "yes", *answer))
-    results |= {"title": title, "painted": False, "parameters": 1234567, "best_epoch": 2}
-    results["seconds"] = {"photos": 1000.0, "features": 50.0, "training": 70.0, "evaluation": 5.0}
-    results["seconds_per_photo"] = 0.0123
-    results["confidence"] = {
-        "calibration_error": 0.031,
-        "answered": 0.82,
-        "answered_accuracy": 0.953 if title != "never sure" else None,
-    }
-    write_csv(folder / "predictions.csv", (*PREDICTION_COLUMNS, *CLASS_NAMES), rows)
+    rows = []
+    for subset in ("validation", "unseen"):
+        for position in range(COUNT):
+            label, other = ("daisy", "roses") if position < COUNT / 2 else ("roses", "daisy")
+            predicted = other if position in wrong else label
+            path = f"{label}/{subset}-{position}.jpg"
+            content = f"{subset} {max(position, 1)} {sets}"  # two photos have the same content
+            rows.append((path, content, subset, label, predicted, 1.0, "yes", 0.0, 1.0))
+    write_csv(folder / "predictions.csv", (*PREDICTION_COLUMNS, "daisy", "roses"), rows)
     write_csv(folder / "split.csv", ("path", "sha256", "part", "label"), [r[:4] for r in rows])
-    config = {"kind": "cnn", "recipe": title, "seed": seed, "name": None, **settings}
-    config |= {"photos": "/photos/flowers", "split_hash": f"{seed}{sets}" * 32}
-    (folder / "config.json").write_text(json.dumps(config))
+    score = 1 - len(wrong) / COUNT
+    scores = {"balanced_accuracy": score, "balanced_accuracy_interval": [score / 2, 1.0]}
+    results = {
+        "title": title,
+        "seconds": seconds or {"photos": 1000.0, "training": 70.0, "evaluation": 5.0},
+        "validation": {"count": COUNT, **scores},
+        "unseen": {"count": COUNT, **scores},
+        "confidence": {
+            "expected_calibration_error": 0.031,
+            "coverage": 0.82,
+            "accepted_accuracy": 0.953 if title != "never sure" else None,
+        },
+        "parameters": 1234567,
+        "seconds_per_photo": 0.0123,
+    }
+    config = {"kind": "cnn", "recipe": title, "seed": seed, "target_accuracy": 0.95}
+    config |= {"name": None, "add": None, "per_class": None, "head_dropout": 0.4}
+    config |= {"photos": "/photos/flowers", "painted": False, "split_hash": f"{seed}{sets}" * 32}
+    (folder / "config.json").write_text(json.dumps(config | settings))
     (folder / "results.json").write_text(json.dumps(results))
     return folder
 
@@ -70,19 +69,29 @@ def write_csv(path, header, rows):
         csv.writer(file).writerows([header, *rows])
 
 
+def read_runs(outputs):
+    return load_runs([], outputs)[0]
+
+
+def find_titles(outputs):
+    """Return the titles of all runs below a folder that are on one split."""
+    (runs,) = group_by_split(read_runs(outputs)).values()
+    return {run.title for run in runs}
+
+
 def unwrap(text):
     return " ".join(text.split())
 
 
 @pytest.fixture
 def run_compare(monkeypatch, capsys):
-    """Return a function that runs compare.py here, and gives what it printed."""
+    """Return a function that runs compare.py here, and gives what it printed and complained of."""
 
-    def run(*arguments) -> str:
+    def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["compare.py", *map(str, arguments)])
         monkeypatch.setenv("COLUMNS", "100")
         compare.main()
-        return capsys.readouterr().out
+        return capsys.readouterr()
 
     return run
 
@@ -90,35 +99,44 @@ def run_compare(monkeypatch, capsys):
 def test_picture_page_and_table_are_written(run_compare, tmp_path):
     make_run(tmp_path, "a", "tuned CNN", wrong=[3])
     make_run(tmp_path, "b", "base CNN", wrong=range(9))
-    shown = run_compare("--output-dir", tmp_path)
+    shown, complaints = run_compare("--output-dir", tmp_path)
     (folder,) = tmp_path.glob("*-compare")
     assert {path.name for path in folder.iterdir()} == {"comparison.png", "report.html", "table.md"}
     assert str(folder) in shown.splitlines()[-1]
     assert "tuned CNN is right where base CNN is wrong on 8 photos" in shown
+    assert complaints == ""
 
 
-def test_table_shows_scores_cost_and_what_is_not_known(run_compare, tmp_path):
+def test_tables_show_scores_cost_and_what_is_not_known(run_compare, tmp_path):
     make_run(tmp_path, "new", "tuned CNN", wrong=[3, 4, 25])
     make_run(tmp_path, "old", "never sure", wrong=range(20))
-    shown = run_compare("--markdown", "--output-dir", tmp_path)
+    shown, _ = run_compare("--markdown", "--output-dir", tmp_path)
     rows = [row.strip("| ").split(" | ") for row in shown.splitlines() if row.startswith("| ")]
-    # The best first. Training is the sum of its stages; photos and evaluation are none of it.
-    assert rows[2][0] == "tuned CNN"
-    assert rows[2][1].startswith("92.5 % (")
-    assert rows[3][0] == "never sure"
-    assert rows[3][1].startswith("50.0 % (")
-    assert rows[-2] == ["tuned CNN", "3.1 %", "82.0 %", "95.3 %", "1,234,567", "2 min", "12 ms"]
-    assert rows[-1] == ["never sure", "3.1 %", "82.0 %", "-", "1,234,567", "2 min", "12 ms"]
+    assert rows[2] == ["tuned CNN", "92.5 % (46.2 - 100.0)", "92.5 %", "3.1 %", "82.0 %", "95.3 %"]
+    assert rows[3] == ["never sure", "50.0 % (25.0 - 100.0)", "50.0 %", "3.1 %", "82.0 %", "-"]
+    assert rows[-2] == ["tuned CNN", "1,234,567", "-", "70 s", "12 ms"]
+
+
+def test_features_are_not_added_to_training(run_compare, tmp_path):
+    """One run computed them, and the other found them: what they share is the training."""
+    stages = {"photos": 9.0, "training": 8.0, "fine-tuning": 20.0}
+    for seed, features in ((0, 117.0), (1, 5.0)):
+        seconds = {"features": features, **stages}
+        make_run(tmp_path, f"run-{seed}", "transfer", range(4), seed, seconds=seconds)
+    shown, _ = run_compare("--markdown", "--output-dir", tmp_path)
+    assert "| transfer | 1,234,567 | 2 min | 28 s | 12 ms |" in shown
+    assert "| transfer | 1,234,567 | 5 s | 28 s | 12 ms |" in shown
+    assert "| transfer | 90.0 ± 0.0 | 90.0 | 90.0 | 2 min | 28 s |" in shown
 
 
 def test_markdown_is_only_tables_and_writes_nothing(run_compare, tmp_path):
     make_run(tmp_path, "a", "a|b")
     make_run(tmp_path, "b", "other")
-    shown = run_compare("--markdown", "--output-dir", tmp_path)
+    shown, _ = run_compare("--markdown", "--output-dir", tmp_path)
     assert "right where" not in shown
     assert "| a\\|b |" in shown
     tables = [line.replace("\\|", "") for line in shown.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} == {4, 8}
+    assert {line.count("|") for line in tables} == {7, 6}
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
@@ -127,14 +145,12 @@ def test_different_splits_are_never_in_one_table(tmp_path):
     make_run(tmp_path, "b", "base CNN", seed=2)
     make_run(tmp_path, "c", "tuned CNN", seed=2)
     make_run(tmp_path, "d", "tuned CNN", seed=2, sets=3)
-    splits = group_by_split(load_runs([], tmp_path))
-    assert [sorted(run.folder.name for run in split.runs) for split in splits] == [
-        ["b", "c"],
-        ["d"],
-        ["a"],
-    ]
-    assert splits[0].heading == "Split 22222222, seed 2: flowers"
-    assert [len(pairs) for pairs in compare_pairs(splits)] == [1, 0, 0]
+    splits = group_by_split(read_runs(tmp_path))
+    folders = [sorted(run.folder.name for run in runs) for runs in splits.values()]
+    assert sorted(folders[:2]) == [["b", "c"], ["d"]]
+    assert folders[2:] == [["a"]]
+    assert "Split 22222222, seed 2: flowers" in splits
+    assert sorted(map(len, compare_pairs(splits))) == [0, 0, 1]
 
 
 def test_pairs_are_tested_on_the_same_photos(tmp_path):
@@ -146,17 +162,17 @@ def test_pairs_are_tested_on_the_same_photos(tmp_path):
         header, *rows = csv.reader(file)
     rows = [[f"elsewhere/{row[0]}", *row[1:]] for row in reversed(rows)]
     write_csv(other / "predictions.csv", header, rows)
-    ((pair,),) = compare_pairs(group_by_split(load_runs([], tmp_path)))
+    ((pair,),) = compare_pairs(group_by_split(read_runs(tmp_path)))
     assert pair[:6] == ("better", "worse", 28, 9, 1, 2)
     assert pair.p_value == pytest.approx(22 / 1024)
 
 
-def test_runs_that_agree_everywhere_do_not_differ(run_compare, tmp_path):
+@pytest.mark.parametrize("wrong", [[5], [25, 30]])
+def test_what_is_as_likely_as_anything_has_a_p_value_of_one(tmp_path, wrong):
     make_run(tmp_path, "a", "one", wrong=[5])
-    make_run(tmp_path, "b", "other", wrong=[5])
-    ((pair,),) = compare_pairs(group_by_split(load_runs([], tmp_path)))
-    assert pair.p_value == 1
-    assert "right on the same photos" in run_compare("--output-dir", tmp_path)
+    make_run(tmp_path, "b", "other", wrong=wrong)
+    ((pair,),) = compare_pairs(group_by_split(read_runs(tmp_path)))
+    assert pair.p_value == pytest.approx(1)
 
 
 def test_correction_for_many_pairs():
@@ -171,11 +187,11 @@ def test_verdict_counts_the_pairs_of_all_splits(run_compare, tmp_path):
     for seed in range(3):
         make_run(tmp_path, f"a{seed}", "better", wrong=[30], seed=seed)
         make_run(tmp_path, f"b{seed}", "worse", wrong=range(9), seed=seed)
-    alone = unwrap(run_compare("--output-dir", tmp_path, tmp_path / "a0", tmp_path / "b0"))
+    alone = unwrap(run_compare("--output-dir", tmp_path, tmp_path / "a0", tmp_path / "b0").out)
     assert "one pair compared" in alone
     assert "more than chance (p = 0.021)" in alone
-    together = unwrap(run_compare("--output-dir", tmp_path))
-    assert "all 3 pairs compared" in together
+    together = unwrap(run_compare("--output-dir", tmp_path).out)
+    assert "3 pairs compared in all" in together
     assert together.count("may be chance (p = 0.064)") == 3
 
 
@@ -186,13 +202,12 @@ def test_seeds_of_a_recipe_are_one_row(run_compare, tmp_path):
     for seed, wrong in ((1, 2), (2, 4), (3, 0)):
         make_run(tmp_path, f"b{seed}", "base CNN", range(wrong), seed, image_size=64)
     make_run(tmp_path, "other-photos", "base CNN", [], 4, sets=3, image_size=128)
-    (recipes,) = group_by_recipe(load_runs([], tmp_path)).values()
-    small, large = recipes
+    ((small, large),) = group_by_recipe(read_runs(tmp_path)).values()
     assert small.title == "base CNN, image size 64"
     assert large.title == "base CNN, image size 128"
     # Two runs of seed 0 count once.
     assert large.scores == pytest.approx({0: (36 + 34) / 80, 1: 32 / 40, 2: 34 / 40})
-    shown = run_compare("--markdown", "--output-dir", tmp_path)
+    shown, _ = run_compare("--markdown", "--output-dir", tmp_path)
     spread = statistics.stdev([87.5, 80, 85])
     assert f"| base CNN, image size 128 | 84.2 ± {spread:.1f} | 87.5 | 80.0 | 85.0 | - |" in shown
     # The difference is taken on the seeds that both have.
@@ -207,88 +222,157 @@ def test_recipes_do_not_compare_over_different_splits(run_compare, tmp_path):
     for seed in (0, 1):
         make_run(tmp_path, f"a{seed}", "base CNN", range(4), seed)
         make_run(tmp_path, f"b{seed}", "tuned CNN", range(2), seed, per_class=100)
-    found = group_by_recipe(load_runs([], tmp_path))
-    assert [recipe.title for recipes in found.values() for recipe in recipes] == [
+    found = group_by_recipe(read_runs(tmp_path))
+    assert [group.title for groups in found.values() for group in groups] == [
         "base CNN",
         "tuned CNN",
     ]
     assert "flowers, 100 of each class to train and validate on" in found
-    assert "minus" not in run_compare("--markdown", "--output-dir", tmp_path)
+    assert "minus" not in run_compare("--markdown", "--output-dir", tmp_path).out
 
 
-def test_what_is_answered_compares_for_one_target_only(run_compare, tmp_path):
-    make_run(tmp_path, "a", "base CNN", range(4), target_accuracy=0.95)
-    make_run(tmp_path, "b", "tuned CNN", range(2), target_accuracy=0.95)
-    assert "--target-accuracy differs" not in unwrap(run_compare("--output-dir", tmp_path))
+def test_runs_of_an_edited_script_are_another_recipe(tmp_path):
+    jitter = {"hue_factor": 0.03, "saturation_factor": [0.35, 0.65]}
+    for seed in (0, 1):
+        make_run(tmp_path, f"a{seed}", "base CNN", range(4), seed, colour_jitter=jitter)
+        edited = {"head_dropout": 0.5, "colour_jitter": jitter | {"hue_factor": 0.1}}
+        make_run(tmp_path, f"b{seed}", "base CNN", range(2), seed, **edited)
+    (groups,) = group_by_recipe(read_runs(tmp_path)).values()
+    assert [group.title for group in groups] == [
+        "base CNN, colour jitter hue factor 0.1, head dropout 0.5",
+        "base CNN, colour jitter hue factor 0.03, head dropout 0.4",
+    ]
+    assert [list(group.scores) for group in groups] == [[0, 1], [0, 1]]
+
+
+def test_runs_of_an_earlier_version_are_another_recipe_under_their_own_title(tmp_path):
+    """They did not record all that makes a recipe, and had other names for some of it."""
+    for seed in (0, 1):
+        make_run(tmp_path, f"a{seed}", "base CNN", range(4), seed)
+        make_run(tmp_path, f"b{seed}", "base CNN", range(2), seed, head_dropout=0.5)
+        old = make_run(tmp_path, f"c{seed}", "base CNN", range(6), seed)
+        config = json.loads((old / "config.json").read_text())
+        del config["head_dropout"]
+        (old / "config.json").write_text(json.dumps(config))
+        results = (old / "results.json").read_text()
+        results = results.replace("expected_calibration_error", "calibration_error")
+        results = results.replace("accepted_accuracy", "answered_accuracy")
+        (old / "results.json").write_text(results.replace("coverage", "answered"))
+    (groups,) = group_by_recipe(read_runs(tmp_path)).values()
+    assert [group.title for group in groups] == [
+        "base CNN, head dropout 0.5",
+        "base CNN, head dropout 0.4",
+        "base CNN",
+    ]
+
+
+def test_coverage_compares_for_one_target_only(run_compare, tmp_path):
+    make_run(tmp_path, "a", "base CNN", range(4))
+    make_run(tmp_path, "b", "tuned CNN", range(2))
+    assert "--target-accuracy differs" not in unwrap(run_compare("--output-dir", tmp_path).out)
     make_run(tmp_path, "c", "tuned CNN", range(2), target_accuracy=0.99)
-    shown = unwrap(run_compare("--output-dir", tmp_path))
+    shown = unwrap(run_compare("--output-dir", tmp_path).out)
     assert "--target-accuracy differs" in shown
     assert "tuned CNN, target accuracy 0.99: 99.0 %;" in shown
 
 
-def test_added_photos_belong_to_the_recipe_and_not_to_the_photos(tmp_path):
+@pytest.mark.parametrize("elsewhere", ["/elsewhere", "C:/elsewhere"])
+def test_added_photos_belong_to_the_recipe_and_not_to_the_photos(tmp_path, elsewhere):
     for seed in (0, 1):
         make_run(tmp_path, f"a{seed}", "base CNN", range(4), seed)
         folder = make_run(tmp_path, f"b{seed}", "base CNN", range(2), seed, add=f"list-{seed}.csv")
         with (folder / "split.csv").open("a", encoding="utf-8") as file:
-            file.write(f"/elsewhere/new.jpg,added {seed},train,roses\n")
-    (recipes,) = group_by_recipe(load_runs([], tmp_path)).values()
-    titles = [recipe.title for recipe in recipes]
-    assert titles == ["base CNN, add reviewed photos", "base CNN"]
+            file.write(f"{elsewhere}/new.jpg,added {seed},train,roses\n")
+    (groups,) = group_by_recipe(read_runs(tmp_path)).values()
+    assert [group.title for group in groups] == ["base CNN, add reviewed photos", "base CNN"]
+
+
+def test_runs_from_another_system_compare(tmp_path):
+    """Where the photos and weights lie there is no difference."""
+    weights = {"weights": "/home/me/weights.h5"}
+    make_run(tmp_path, "a", "transfer", range(4), seed=0, **weights)
+    make_run(tmp_path, "b", "base CNN", range(2), seed=0)
+    windows = {"weights": r"D:\nets\weights.h5", "photos": r"C:\my photos\flowers"}
+    make_run(tmp_path, "c", "transfer", range(4), seed=1, **windows)
+    make_run(tmp_path, "d", "tuned CNN", range(6), seed=0, photos=r"C:\my photos\blossoms")
+    runs = read_runs(tmp_path)
+    splits = group_by_split(runs)
+    assert [len(group) for group in splits.values()] == [3, 1]
+    assert list(splits)[1].endswith(": flowers")
+    (groups,) = group_by_recipe(runs).values()
+    assert {group.title: list(group.scores) for group in groups}["transfer"] == [0, 1]
 
 
 def test_runs_of_one_title_are_told_apart(tmp_path):
     make_run(tmp_path, "a", "base CNN", epochs=15)
     make_run(tmp_path, "b", "base CNN", epochs=30, name="longer")
     make_run(tmp_path, "c", "base CNN", epochs=15)
-    (split,) = group_by_split(load_runs([], tmp_path))
-    assert {run.title for run in split.runs} == {
+    assert find_titles(tmp_path) == {
         "base CNN, epochs 15 (a)",
         "base CNN, epochs 30, name longer",
         "base CNN, epochs 15 (c)",
     }
 
 
-def test_only_complete_runs_are_compared(run_compare, capsys, tmp_path):
+def test_runs_that_did_not_finish_are_named_in_one_line(run_compare, tmp_path):
     make_run(tmp_path, "a", "base CNN")
-    make_run(tmp_path, "unfinished", "unfinished CNN")
-    (tmp_path / "unfinished" / "results.json").unlink()
-    make_run(tmp_path, "damaged", "damaged CNN")
-    (tmp_path / "damaged" / "results.json").write_text('{"title": "damaged CNN"}')
-    run_compare("--output-dir", tmp_path)
-    # What an earlier comparison left is no run.
-    run_compare("--output-dir", tmp_path)
-    assert len(list(tmp_path.glob("*-compare*"))) == 2
-    assert [run.title for run in load_runs([], tmp_path)] == ["base CNN"]
-    assert capsys.readouterr().err.startswith(f"Left out: {tmp_path / 'damaged'}: cannot be read")
-    for name, problem in (
-        ("unfinished", "did not finish"),
-        ("damaged", "cannot be read"),
-        ("nothing", "not the folder of a run"),
-        (next(tmp_path.glob("*-compare")).name, "not the folder of a run"),
-    ):
+    for name in ("stopped", "crashed"):
+        (make_run(tmp_path, name, "aborted CNN") / "results.json").unlink()
+    line = "2 runs did not finish: crashed, stopped; remove them or train again"
+    assert run_compare("--output-dir", tmp_path).err.splitlines() == [line]
+    # What an earlier comparison left is no run, and who names runs asks for no others.
+    assert run_compare("--output-dir", tmp_path, "--markdown").err.splitlines() == [line]
+    assert run_compare("--output-dir", tmp_path, tmp_path / "a").err == ""
+
+
+def damage(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("results.json", "{", ""),
+        ("results.json", '"coverage"', '"other"'),
+        ("results.json", "0.82", '"much"'),
+        ("results.json", "[0.5, 1.0]", "[0.5]"),
+        ("config.json", '"photos"', '"other"'),
+        ("config.json", '"/photos/flowers"', "null"),
+        ("predictions.csv", "predicted", "other"),
+        ("predictions.csv", "unseen,", "surplus,"),
+        ("predictions.csv", ",daisy,daisy,", "\n"),
+        ("split.csv", "label", "other"),
+        ("split.csv", ",unseen,daisy", ""),
+    ],
+)
+def test_a_damaged_run_is_left_out_with_a_line(run_compare, tmp_path, name, old, new):
+    make_run(tmp_path, "a", "base CNN")
+    make_run(tmp_path, "b", "tuned CNN")
+    damage(make_run(tmp_path, "damaged", "damaged CNN") / name, old, new)
+    shown, complaints = run_compare("--output-dir", tmp_path, "--markdown")
+    (line,) = complaints.splitlines()
+    assert line.startswith(f"Left out: {tmp_path / 'damaged'}: cannot be read")
+    assert "damaged CNN" not in shown
+    assert "tuned CNN" in shown
+    # Alone, there is nothing to go on with.
+    with pytest.raises(UserError, match="cannot be read"):
+        load_runs([tmp_path / "damaged"], tmp_path)
+
+
+def test_what_is_no_finished_run_is_said_by_name(tmp_path):
+    (make_run(tmp_path, "unfinished", "base CNN") / "results.json").unlink()
+    for name, problem in (("unfinished", "did not finish"), ("nothing", "not the folder of a run")):
         with pytest.raises(UserError, match=problem):
             load_runs([tmp_path / name], tmp_path)
 
 
-def test_runs_with_damaged_predictions_keep_no_others_from_being_compared(
-    monkeypatch, capsys, tmp_path
-):
-    for name in ("a", "b", "c", "d", "e"):
+def test_predictions_about_other_photos_are_not_tested(run_compare, tmp_path):
+    for name in ("a", "b", "c"):
         make_run(tmp_path, name, f"CNN {name}")
-    path = tmp_path / "b" / "predictions.csv"
-    path.write_text(path.read_text()[:20])
-    path = tmp_path / "e" / "predictions.csv"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:50]))
-    path = tmp_path / "d" / "predictions.csv"
-    path.write_text(path.read_text().replace("unseen 5 ", "unseen 55 "))
-    monkeypatch.setattr(sys, "argv", ["compare.py", "--output-dir", str(tmp_path)])
-    compare.main()
-    shown, complaints = map(unwrap, capsys.readouterr())
-    assert "predictions.csv lacks columns" in complaints
-    assert "predictions.csv lacks photos" in complaints
-    assert "CNN b" not in shown
-    assert "CNN e" not in shown
+    damage(tmp_path / "b" / "predictions.csv", "unseen 5 ", "unseen 55 ")
+    shown = unwrap(run_compare("--output-dir", tmp_path).out)
     assert "2 pairs could not be tested: their predictions.csv are not about" in shown
     assert "CNN a and CNN c are right on the same photos" in shown
 
@@ -302,12 +386,41 @@ def test_nothing_to_compare_is_one_line(monkeypatch, capsys, tmp_path):
     assert line.startswith("compare.py: no complete run")
 
 
+@pytest.mark.parametrize(
+    ("flags", "unneeded"),
+    [
+        (["--help"], HEAVY_PACKAGES | {"matplotlib", "scipy.special"}),
+        (["--markdown"], HEAVY_PACKAGES | {"matplotlib"}),
+        ([], HEAVY_PACKAGES),
+    ],
+)
+def test_nothing_is_loaded_that_is_not_needed(project, tmp_path, flags, unneeded):
+    make_run(tmp_path, "a", "base CNN", range(4))
+    make_run(tmp_path, "b", "tuned CNN", range(2))
+    code = (
+        "import atexit, compare, sys\n"
+        "from vision101.cli import run_script\n"
+        "atexit.register(lambda: print('loaded', *sys.modules))\n"
+        "run_script(compare.main)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code, *flags, "--output-dir", tmp_path],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(finished.stdout.splitlines()[-1].split())
+    assert "vision101.comparison.report" in loaded
+    assert not loaded & unneeded
+
+
 def test_thirty_runs_can_be_read(run_compare, tmp_path, check_page):
     for number in range(30):
-        wrong = np.random.default_rng(number).choice(40, number // 2, replace=False)
+        wrong = random.Random(number).sample(range(COUNT), number // 2)
         title = f"network_{number}_with_a_name_that_no_phone_can_show_in_one_line <b>"
         make_run(tmp_path, f"run-{number}", title, wrong, number % 2)
-    shown = run_compare("--output-dir", tmp_path)
+    shown, _ = run_compare("--output-dir", tmp_path)
     # All but the last line, which is the path of a folder.
     assert max(map(len, shown.splitlines()[:-1])) <= 100
     assert "... and 90 more pairs, see report.html." in shown

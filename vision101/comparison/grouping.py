@@ -1,0 +1,132 @@
+"""Puts together what compares: runs on one split, and runs that differ in nothing but the seed."""
+
+import statistics
+from collections import Counter, defaultdict
+from pathlib import PureWindowsPath
+from typing import NamedTuple
+
+from vision101.comparison.reading import ComparedRun
+from vision101.errors import shown_name
+
+# Entries of config.json that two seeds of one recipe may differ in. Whether the photos are the
+# same is seen by their contents, and the rest follows from other entries or decides no score.
+NOT_OF_RECIPE = {
+    *("class_names", "data", "dtype_policy", "exclude", "name", "output_dir", "painted", "photos"),
+    *("seed", "split_hash", "target_accuracy", "versions"),
+}
+
+
+class SeedGroup(NamedTuple):
+    """Runs that differ in nothing but the seed.
+
+    Attributes:
+        title: Tells their recipe from others on the same photos.
+        scores: Balanced accuracy on unseen photos, 0-1, under each seed: the mean of its runs.
+        features_seconds: The longest of a run, since the others find what it kept.
+        training_seconds: Mean of the runs.
+    """
+
+    title: str
+    scores: dict[int, float]
+    features_seconds: float | None
+    training_seconds: float
+
+    @property
+    def score(self) -> float:
+        """Mean over the seeds, 0-1."""
+        return statistics.mean(self.scores.values())
+
+
+def group_by_split(runs: list[ComparedRun]) -> dict[str, list[ComparedRun]]:
+    """Return under a heading for each split its runs, the best first, with titles that tell them
+    apart. Scores on different splits do not compare.
+    """
+    groups = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run.score, reverse=True):
+        groups[run.config["split_hash"]].append(run)
+    splits = {}
+    for group in sorted(
+        groups.values(), key=lambda runs: (runs[0].photos_name, runs[0].config["seed"])
+    ):
+        config = group[0].config
+        heading = f"Split {config['split_hash'][:8]}, seed {config['seed']}: {group[0].photos_name}"
+        splits[heading] = _tell_apart(group, "name", "target_accuracy")
+    return splits
+
+
+def group_by_recipe(runs: list[ComparedRun]) -> dict[str, list[SeedGroup]]:
+    """Return for each set of photos the seeds of each recipe, the best recipe first.
+
+    Sets of photos on which no recipe has two seeds are left out: there, the splits tell all. With
+    another --per-class, each seed is another split, so that makes another set.
+    """
+    photo_sets = defaultdict(lambda: defaultdict(list))
+    for run in sorted(runs, key=lambda run: run.config["seed"]):
+        # A flag that was not used does not count: earlier versions may not have had it.
+        recipe = frozenset(setting for setting in _find_settings(run).items() if setting[1])
+        photo_sets[run.photos_hash, run.config.get("per_class")][recipe].append(run)
+    found = {}
+    for (photos_hash, per_class), recipes in photo_sets.items():
+        titled = _tell_apart([runs[0] for runs in recipes.values()])
+        groups = list(map(_group_seeds, titled, recipes.values()))
+        if any(len(group.scores) > 1 for group in groups):
+            name = titled[0].photos_name
+            name += f", {per_class} of each class to train and validate on" if per_class else ""
+            if name in found:  # the same folder, but other photos in it
+                name += f", {photos_hash[:8]}"
+            found[name] = sorted(groups, key=lambda group: group.score, reverse=True)
+    return found
+
+
+def _group_seeds(titled: ComparedRun, runs: list[ComparedRun]) -> SeedGroup:
+    scores = defaultdict(list)
+    for run in runs:
+        scores[run.config["seed"]].append(run.score)
+    return SeedGroup(
+        titled.title,
+        {seed: statistics.mean(of_seed) for seed, of_seed in scores.items()},
+        max(filter(None, (run.features_seconds for run in runs)), default=None),
+        statistics.mean(run.training_seconds for run in runs),
+    )
+
+
+def _tell_apart(runs: list[ComparedRun], *other_entries: str) -> list[ComparedRun]:
+    """Return the runs with titles that differ: by the entries of `config.json` that do, or else by
+    the folder.
+    """
+    entries = [_find_settings(run, *other_entries) for run in runs]
+    titles = []
+    for run, own in zip(runs, entries, strict=True):
+        same = [entries[index] for index, other in enumerate(runs) if other.title == run.title]
+        # An entry that only some of them have is not told: earlier versions did not record it.
+        told = [
+            f"{name} {value}"
+            for name, value in sorted(own.items())
+            if value and any(others.get(name, value) != value for others in same)
+        ]
+        titles.append(", ".join([run.title, *told]))
+    counts = Counter(titles)
+    return [
+        run._replace(title=f"{title} ({shown_name(run.folder)})" if counts[title] > 1 else title)
+        for run, title in zip(runs, titles, strict=True)
+    ]
+
+
+def _find_settings(run: ComparedRun, *other_entries: str) -> dict[str, str]:
+    """Return the entries of a run's `config.json` that make its recipe, and others by name, as a
+    person reads them: those of a dictionary one by one, and "" for None.
+    """
+    settings = {}
+    for name, value in run.config.items():
+        if name in NOT_OF_RECIPE.difference(other_entries):
+            continue
+        if name == "add" and value:
+            # Each seed may have a list of its own: of the photos that its model was not sure of.
+            value = "reviewed photos"
+        elif name == "weights":
+            # The same file lies in other folders on other machines.
+            value = shown_name(PureWindowsPath(str(value)))
+        for key, item in value.items() if isinstance(value, dict) else [("", value)]:
+            text = f"{item:g}" if isinstance(item, float) else str(item)
+            settings[f"{name} {key}".replace("_", " ").strip()] = "" if item is None else text
+    return settings
