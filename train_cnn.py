@@ -13,13 +13,19 @@ seeds, and the time on two processor cores; README.md has the details:
 """
 
 import argparse
+import math
 from typing import NamedTuple
 
-from vision101.cli import ArgumentParser, add_training_arguments, run_script
+from vision101.cli import (
+    ArgumentParser,
+    add_training_arguments,
+    parse_training_arguments,
+    run_script,
+)
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.lists import add_photos, exclude_photos
 from vision101.photos.sources import find_photos
-from vision101.photos.split import split_photos
+from vision101.photos.split import read_split, split_photos
 from vision101.runs import Run, list_constants
 
 
@@ -67,8 +73,11 @@ def main() -> None:
     # Photos, split into subsets with the same number of each class.
     source = find_photos(arguments.data)
     photos = exclude_photos(index_photos(source), source, arguments.exclude)
-    split = add_photos(split_photos(photos, arguments.seed, arguments.per_class), arguments.add)
-    class_names = list_classes(photos)
+    if arguments.resume:
+        split = read_split(run.folder, photos, source)
+    else:
+        split = add_photos(split_photos(photos, arguments.seed, arguments.per_class), arguments.add)
+    class_names = list_classes(split["train"])
 
     # TensorFlow takes seconds to load. By now, all that a user could get wrong has been checked.
     import keras
@@ -76,7 +85,7 @@ def main() -> None:
     from vision101.evaluation.evaluate import evaluate_model
     from vision101.evaluation.report import finish_run
     from vision101.training import augmentation, models, schedule
-    from vision101.training.datasets import build_dataset, decode_split
+    from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.log import TrainingLog
 
     keras.utils.set_random_seed(arguments.seed)
@@ -84,10 +93,13 @@ def main() -> None:
     run.end_stage("photos")
 
     # Datasets. Only training photos are augmented, and shuffled.
+    batch_size, epochs = arguments.batch_size, arguments.epochs
     crop_size = round(recipe.crop * arguments.image_size)
-    augment = augmentation.build_augmentation(crop_size, recipe.mixup) if crop_size else None
-    train_dataset = build_dataset(examples["train"], arguments.batch_size, augment, arguments.seed)
-    validation_dataset = build_dataset(examples["validation"], arguments.batch_size)
+    augment = augmentation.Augmentation(crop_size, recipe.mixup) if crop_size else None
+    train_dataset = build_training_dataset(
+        examples["train"], batch_size, arguments.seed, epochs, run.epochs, augment
+    )
+    steps = math.ceil(len(split["train"]) / batch_size)
 
     # The model.
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
@@ -96,10 +108,9 @@ def main() -> None:
     else:
         model = models.build_base_cnn(len(class_names), arguments.image_size)
     model.summary()
-    steps = arguments.epochs * len(train_dataset)
-    learning_rate = schedule.build_learning_rate_schedule(arguments.learning_rate, steps)
+    rate = schedule.build_learning_rate_schedule(arguments.learning_rate, epochs * steps)
     model.compile(
-        keras.optimizers.AdamW(learning_rate, weight_decay=recipe.weight_decay),
+        keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
     )
@@ -107,14 +118,18 @@ def main() -> None:
     # Train, and keep the weights of the epoch that does best on the validation photos.
     settings = recipe._asdict() | list_constants(augmentation, models, schedule)
     run.start(arguments.recipe, f"{arguments.recipe} CNN", settings, source, split)
-    log = TrainingLog(run)
-    model.fit(
-        train_dataset,
-        validation_data=validation_dataset,
-        epochs=arguments.epochs,
-        shuffle=False,  # the dataset does it
-        callbacks=[log],
-    )
+    log = TrainingLog(run, epochs)
+    log.restore(model)
+    if run.epochs < epochs:
+        model.fit(
+            train_dataset,
+            validation_data=build_dataset(examples["validation"], batch_size),
+            initial_epoch=run.epochs,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            callbacks=[log],
+        )
+    model.set_weights(log.best_weights)
     run.end_stage("training")
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
@@ -137,7 +152,7 @@ def parse_arguments() -> argparse.Namespace:
         for name in ("image_size", "epochs", "learning_rate")
     }
     add_training_arguments(parser, BATCH_SIZE, defaults)
-    arguments = parser.parse_args()
+    arguments = parse_training_arguments(parser, "cnn")
     for name in defaults:
         if getattr(arguments, name) is None:
             setattr(arguments, name, getattr(RECIPES[arguments.recipe], name))

@@ -36,6 +36,7 @@ DETECTOR_NAME = "out_of_distribution.npz"
 PREDICTIONS_NAME = "predictions.csv"
 RESULTS_NAME = "results.json"
 PAGE_NAME = "report.html"
+CHECKPOINTS = "checkpoint-*.npz"
 
 # Those of predictions.csv that come before the probability of each class.
 PREDICTION_COLUMNS = ("path", "sha256", "part", "label", "predicted", "confidence", "sure")
@@ -61,6 +62,8 @@ FORMER_NAMES = {
 class Run:
     """A training run: made when the script starts, started before `fit`, finished at its end.
 
+    A run that was interrupted is made, started and finished again in its own folder.
+
     Attributes:
         kind: `cnn` or `transfer`.
         arguments: The flags of the script.
@@ -72,15 +75,20 @@ class Run:
         class_names: In the order of the model's outputs.
         config: What `config.json` holds.
         history: Of every epoch `accuracy`, `loss`, `val_accuracy` and `val_loss`, as lists.
+        stopped: Whether its training was asked to stop before its last epoch.
     """
+
+    unfinished: "Run | None" = None  # the one that is started and not finished, in this process
 
     def __init__(self, kind: str, arguments: argparse.Namespace):
         sweep_partial_files(arguments.output_dir)
         self.kind = kind
         self.arguments = arguments
         self.folder = arguments.resume
-        self.history = read_history(self.folder) if self.folder else {}
-        self.seconds, self.stopped = {}, False
+        progress = read_progress(self.folder) if self.folder else {}
+        self.seconds = progress.get("seconds", {})
+        self.history = progress.get("history", {})
+        self.stopped = False
         self._stage_start = time.monotonic()
 
     @property
@@ -96,7 +104,7 @@ class Run:
     def end_stage(self, name: str) -> None:
         """Book the time since the last stage ended on `name`."""
         now = time.monotonic()
-        self.seconds[name] = round(now - self._stage_start, 2)
+        self.seconds[name] = round(self.seconds.get(name, 0) + now - self._stage_start, 2)
         self._stage_start = now
 
     def start(
@@ -120,6 +128,11 @@ class Run:
         self.title = title + (" on painted sample photos" if source.painted else "")
         self.class_names = list_classes(split["train"])
         flags = vars(self.arguments)
+        Run.unfinished = self
+        if self.folder:
+            self.config = read_config(self.folder)
+            _check_settings(self.folder, self.config, settings)
+            return
         self.folder = create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
         versions = {package: version(package) for package in RECORDED_PACKAGES}
         versions |= {"python": platform.python_version(), "platform": platform.platform()}
@@ -149,6 +162,13 @@ class Run:
         finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
         results = {"title": self.title, "finished": finished, "seconds": self.seconds} | results
         write_json(self.folder / RESULTS_NAME, results)
+        Run.unfinished = None
+
+    def remove_checkpoints(self) -> None:
+        """Remove what only an interrupted run needs; one that was stopped may be resumed."""
+        if not self.stopped:
+            for path in self.folder.glob(CHECKPOINTS):
+                path.unlink()
 
     def _write_predictions(self, evaluation) -> None:
         rows = []
@@ -168,6 +188,52 @@ class Run:
                 rows.append((*known, predicted, confidence, sure, *numbers))
         header = (*PREDICTION_COLUMNS, *self.class_names)
         write_table(self.folder / PREDICTIONS_NAME, header, rows)
+
+
+def read_config(folder: Path) -> dict:
+    """Return what `config.json` of a run says, finished or not.
+
+    Raises:
+        UserError: It is no folder of a run, or the file is damaged.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        _ = config["kind"], config["photos"], config["split_hash"]
+        return config
+    except FileNotFoundError:
+        raise UserError(f"{shown_path(folder)}: not the folder of a run") from None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise UserError(f"{shown_path(path)}: cannot be read ({error})") from error
+
+
+def read_progress(folder: Path) -> dict:
+    """Return `history` and `seconds` of an interrupted run, by its newest checkpoint; {} without.
+
+    Raises:
+        UserError: The checkpoint is damaged.
+    """
+    newest = {}
+    for path in folder.glob(CHECKPOINTS):
+        try:
+            with np.load(path) as saved:
+                progress = json.loads(str(saved["progress"]))
+                newest = max(newest, progress, key=lambda entry: len(entry.get("history", {"loss": ()})["loss"]))
+        except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"{shown_path(path)}: damaged ({error}); remove the run, and train again"
+            ) from error
+    return newest
+
+
+def _check_settings(folder: Path, config: dict, settings: dict) -> None:
+    settings = json.loads(json.dumps(settings))
+    changed = [name for name, value in settings.items() if config.get(name) != value]
+    if changed:
+        raise UserError(
+            f"--resume {shown_path(folder)}: the code has changed since that run started "
+            f"({', '.join(changed)}); train again"
+        )
 
 
 def list_constants(*modules: ModuleType) -> dict[str, float | tuple | dict]:
