@@ -160,7 +160,7 @@ def test_missing_and_unknown_data_are_usage_errors(tmp_path):
 
 
 def test_data_that_cannot_be_read_is_a_usage_error(archive, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="--data x+: "):
+    with pytest.raises(UserError, match="x{300}"):
         find_photos(300 * "x", tmp_path)  # a longer name than a file can have
 
     # An administrator, as whom tests may run, may read all files.
@@ -168,7 +168,7 @@ def test_data_that_cannot_be_read_is_a_usage_error(archive, tmp_path, monkeypatc
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(UserError, match="flower_photos.tgz: cannot use .*Permission denied"):
+    with pytest.raises(UserError, match="cannot use .*flower_photos.tgz .Permission denied"):
         find_photos(str(archive), tmp_path)
 
 

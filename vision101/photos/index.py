@@ -9,8 +9,8 @@ from pathlib import Path
 
 import imagehash
 
-from vision101.errors import UserError, describe_disk_error, shown_name, shown_path
-from vision101.files import DATA_FOLDER, write_json
+from vision101.errors import UserError, shown_name, shown_path
+from vision101.files import DATA_FOLDER, disk_errors, write_json
 from vision101.photos.reading import UnreadablePhotoError, read_ahead, read_file, read_photo
 from vision101.photos.sources import PAINTED_MARK, PhotoSource, list_visible_folders
 
@@ -130,10 +130,8 @@ def list_classes(photos: list[Photo]) -> list[str]:
 
 def list_files(folder: Path) -> list[Path]:
     """Return all visible files at any depth below `folder`, in alphabetical order."""
-    try:
+    with disk_errors():
         paths = [path for path in folder.iterdir() if not path.is_dir() and path.name[0] != "."]
-    except OSError as error:
-        raise UserError(describe_disk_error(error)) from error
     paths = [path for path in paths if path.name.lower() not in IGNORED_NAMES]
     # Links are followed: a cheap way to arrange photos anew. But not those to a folder above.
     here = folder.absolute()

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision101.errors import UserError, describe_disk_error
-from vision101.files import DATA_FOLDER, sweep_partial_files, write_atomically
+from vision101.errors import UserError
+from vision101.files import DATA_FOLDER, disk_errors, sweep_partial_files, write_atomically
 
 # The painted sample carries this file, so that it is known for what it is under any name.
 PAINTED_MARK = "PAINTED.txt"
@@ -38,7 +38,7 @@ def find_photos(data: str, data_folder: Path = DATA_FOLDER) -> PhotoSource:
     """
     folder = data_folder / data if data in ("sample", "tf_flowers") else Path(data)
     # The painter, the download and the archives are imported only where they are needed: seldom.
-    try:
+    with disk_errors():
         sweep_partial_files(data_folder)
         if data == "sample" and not folder.is_dir():
             from vision101.photos.sample import paint_sample
@@ -62,14 +62,10 @@ def find_photos(data: str, data_folder: Path = DATA_FOLDER) -> PhotoSource:
                 f"--data {data}: no such folder or archive; give one, or tf_flowers, or sample"
             )
         return PhotoSource(folder.resolve(), painted=(folder / PAINTED_MARK).exists())
-    except OSError as error:
-        raise UserError(f"--data {data}: {describe_disk_error(error)}") from error
 
 
 def list_visible_folders(folder: Path) -> list[Path]:
     """Return the folders in a folder, but for hidden ones and what macOS adds to archives."""
-    try:
+    with disk_errors():
         folders = [entry for entry in sorted(folder.iterdir()) if entry.is_dir()]
-    except OSError as error:
-        raise UserError(describe_disk_error(error)) from error
     return [entry for entry in folders if not entry.name.startswith((".", "__MACOSX"))]
