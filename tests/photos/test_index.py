@@ -1,18 +1,30 @@
 """Reading photos of every kind, and the index of a folder."""
 
+import errno
 import hashlib
 import io
 import os
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vision101.errors import UserError
-from vision101.photos import index as photos_module
-from vision101.photos.index import index_photos
-from vision101.photos.reading import UnreadablePhotoError, read_photo, read_pixels
+from vision101.photos import index as index_module
+from vision101.photos import reading
+from vision101.photos.index import expect_unchanged, index_photos, list_files
+from vision101.photos.reading import (
+    READ_AHEAD,
+    UnreadablePhotoError,
+    read_ahead,
+    read_photo,
+    read_pixels,
+)
 from vision101.photos.sources import PhotoSource
 
 
@@ -24,6 +36,24 @@ def colours() -> Image.Image:
     image.paste("lime", (32, 0, 64, 24))
     image.paste("blue", (0, 24, 32, 48))
     return image
+
+
+HEAVY_PACKAGES = ("tensorflow", "keras", "matplotlib", "sklearn", "pandas", "scipy", "pywt")
+
+
+def test_importing_photos_loads_nothing_heavy_and_changes_no_setting():
+    code = f"""
+import importlib, os, pkgutil, sys
+from PIL import Image
+import vision101.photos
+before = dict(os.environ), Image.MAX_IMAGE_PIXELS
+for module in pkgutil.iter_modules(vision101.photos.__path__, "vision101.photos."):
+    importlib.import_module(module.name)
+assert (dict(os.environ), Image.MAX_IMAGE_PIXELS) == before
+print(*(name for name in {HEAVY_PACKAGES} if name in sys.modules))
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (finished.stdout.strip(), finished.stderr) == ("", "")
 
 
 def saved(image: Image.Image, **options) -> io.BytesIO:
@@ -96,9 +126,58 @@ def test_damaged_exif_costs_no_more_than_the_orientation(colours):
 
 
 def test_huge_photos_have_a_reason(colours, monkeypatch):
-    monkeypatch.setattr(photos_module, "LARGEST_PHOTO", 64 * 48 - 1)
+    monkeypatch.setattr(reading, "LARGEST_MEGAPIXELS", (64 * 48 - 1) / 1e6)
     with pytest.raises(UnreadablePhotoError, match="megapixels"):
         read_photo(saved(colours, format="PNG"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_photos_beyond_the_limit_of_pillow_are_read_and_the_limit_stays(colours, monkeypatch):
+    # Pillow warns of more pixels than this, and refuses twice as many.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    file = saved(colours, format="PNG").getvalue()
+    contents = [file, b"This is no picture."] * 100
+
+    def read(content):
+        try:
+            return read_photo(io.BytesIO(content)).size
+        except UnreadablePhotoError as error:
+            return str(error)
+
+    assert set(read_ahead(read, contents, "Reading")) == {
+        (64, 48),
+        "not a JPEG, PNG, WebP, BMP or GIF picture",
+    }
+    assert Image.MAX_IMAGE_PIXELS == 1000
+
+
+def test_reading_ahead_keeps_the_order_and_stays_a_few_items_ahead():
+    started = []
+
+    def read(number):
+        started.append(number)
+        time.sleep(0.001 * (number % 3))
+        return number
+
+    results = read_ahead(read, range(3 * READ_AHEAD), "Reading")
+    assert [next(results) for _ in range(10)] == list(range(10))
+    assert len(started) <= READ_AHEAD + 10
+    assert list(results) == list(range(10, 3 * READ_AHEAD))
+
+
+def test_after_an_error_nothing_more_is_read(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    started = []
+
+    def read(number):
+        started.append(number)
+        if number == 0:
+            raise UserError("damaged")
+        time.sleep(0.05)
+
+    with pytest.raises(UserError, match="damaged"):
+        next(read_ahead(read, range(READ_AHEAD), "Reading"))
+    assert len(started) < READ_AHEAD
 
 
 def test_transparency_is_white(colours):
@@ -109,7 +188,8 @@ def test_transparency_is_white(colours):
 @pytest.mark.filterwarnings("error")
 def test_transparency_of_a_palette_leaves_no_trace(colours):
     image = read_photo(saved(colours.quantize(), format="PNG", transparency=bytes([0, 128, 255])))
-    assert image.resize((8, 8)).convert("L").size == (8, 8)
+    image.convert("L")  # of a transparency that is gone Pillow would warn
+    assert "transparency" not in image.info
 
 
 def test_pixels_are_the_centred_square(colours):
@@ -168,9 +248,9 @@ def test_second_start_reads_new_and_changed_files_only(photo_folder, tmp_path, m
     source = PhotoSource(photo_folder, painted=False)
     first = index_photos(source, tmp_path / "data")
     looked_at = []
-    index = photos_module.index_file
+    index = index_module.index_file
     monkeypatch.setattr(
-        photos_module,
+        index_module,
         "index_file",
         lambda path, name: looked_at.append(path.name) or index(path, name),
     )
@@ -188,7 +268,7 @@ def test_damaged_index_is_made_anew(photo_folder, tmp_path):
     source = PhotoSource(photo_folder, painted=False)
     photos = index_photos(source, tmp_path / "data")
     (index,) = (tmp_path / "data" / "index").iterdir()
-    for damage in ("path,class_name\nnonsense\n", 'path\n"' + 200_000 * "x", "\0"):
+    for damage in ('{"photos": [["nonsense"]]}', '{"photos": 5}', "[]", '{"photos": [["/a"', "\0"):
         index.write_text(damage)
         assert index_photos(source, tmp_path / "data") == photos
 
@@ -229,15 +309,49 @@ def test_links_back_to_a_folder_above_list_nothing_twice(photo_folder, tmp_path)
     assert index_photos(PhotoSource(photo_folder, False), tmp_path) == before
 
 
-def test_folders_of_parts_are_not_taken_for_classes(photo_folder, tmp_path):
-    for part in ("train", "test"):
+def test_folders_of_subsets_are_not_taken_for_classes(photo_folder, tmp_path):
+    for subset in ("train", "test"):
         for class_name in ("daisy", "roses"):
-            shutil.copytree(photo_folder / class_name, tmp_path / "parts" / part / class_name)
-    with pytest.raises(UserError, match="test and train are parts of a split, not classes"):
-        index_photos(PhotoSource(tmp_path / "parts", painted=False), tmp_path / "data")
+            shutil.copytree(photo_folder / class_name, tmp_path / "split" / subset / class_name)
+    with pytest.raises(UserError, match="test and train are subsets of a split"):
+        index_photos(PhotoSource(tmp_path / "split", painted=False), tmp_path / "data")
 
 
 def test_class_names_that_cannot_be_written_are_refused(photo_folder, tmp_path):
     (photo_folder / "roses").rename(photo_folder / os.fsdecode(b"ros\xe9s"))
     with pytest.raises(UserError, match="not in UTF-8; rename it"):
         index_photos(PhotoSource(photo_folder, painted=False), tmp_path / "data")
+
+
+def test_folders_that_cannot_be_listed_are_usage_errors(tmp_path, photo_folder, monkeypatch):
+    with pytest.raises(UserError, match="gone.*No such file"):
+        index_photos(PhotoSource(tmp_path / "gone", painted=False), tmp_path / "data")
+    with pytest.raises(UserError, match="gone.*No such file"):
+        list_files(tmp_path / "gone")
+    # One below a class folder. An administrator, as whom tests may run, may read all folders.
+    (photo_folder / "roses" / "private").mkdir()
+    list_folder = Path.iterdir
+
+    def refuse(folder):
+        if folder.name == "private":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return list_folder(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(UserError, match="private.*Permission denied"):
+        index_photos(PhotoSource(photo_folder, painted=False), tmp_path / "data")
+
+
+def test_photos_that_change_or_vanish_are_usage_errors(photo_folder, tmp_path):
+    photos = index_photos(PhotoSource(photo_folder, painted=False), tmp_path / "data")
+    with expect_unchanged(photos[0]):
+        read_photo(photos[0].path)
+    shutil.copy(photos[1].path, photos[0].path)
+    with (
+        pytest.raises(UserError, match="changed just now; start again"),
+        expect_unchanged(photos[0]),
+    ):
+        read_photo(photos[0].path)
+    photos[0].path.unlink()
+    with pytest.raises(UserError, match="no such file.*start again"), expect_unchanged(photos[0]):
+        read_photo(photos[0].path)

@@ -11,7 +11,7 @@ from vision101.photos.index import index_photos
 from vision101.photos.lists import add_photos
 from vision101.photos.reading import read_photo
 from vision101.photos.sources import find_photos
-from vision101.photos.split import hash_split, split_photos
+from vision101.photos.split import EVALUATED_SUBSETS, SUBSETS, hash_split, split_photos
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def add(split, tmp_path, monkeypatch):
     return add
 
 
-def make_new_photo(split, path, part="surplus"):
+def make_new_photo(split, path, subset="surplus"):
     """Turn a photo upside down: another one to the eye."""
-    ImageOps.flip(read_photo(split[part][0].path)).save(path)
+    ImageOps.flip(read_photo(split[subset][0].path)).save(path)
 
 
 def test_reviewed_photos_are_trained_on_and_nothing_else_changes(add, split, tmp_path, capsys):
@@ -44,21 +44,49 @@ def test_reviewed_photos_are_trained_on_and_nothing_else_changes(add, split, tmp
     assert len(changed["train"]) == len(split["train"]) + 1
     (new,) = set(changed["train"]) - set(split["train"])
     assert (new.path, new.class_name) == (tmp_path / "new.png", "roses")
-    for part in ("validation", "unseen", "surplus"):
-        assert changed[part] == split[part]
+    for subset in EVALUATED_SUBSETS:
+        assert changed[subset] == split[subset]
     # So runs with and without it compare.
     assert hash_split(changed) == hash_split(split)
     assert "Added 1 photos" in capsys.readouterr().out
 
 
-def test_what_the_model_is_judged_on_is_never_trained_on(add, split, tmp_path, capsys):
-    shutil.copy(split["unseen"][0].path, tmp_path / "same.jpg")
-    recoded = read_photo(split["unseen"][1].path)
+def test_photos_like_those_to_evaluate_on_are_never_trained_on(add, split, tmp_path, capsys):
+    same, similar = split["unseen"][:2]
+    shutil.copy(same.path, tmp_path / "same.jpg")
+    recoded = read_photo(similar.path)
     recoded.resize((recoded.width // 2, recoded.height // 2)).save(tmp_path / "similar.png")
-    shutil.copy(split["train"][0].path, tmp_path / "known.jpg")
-    changed = add("same.jpg,roses,", "similar.png,roses,", "known.jpg,roses,")
-    assert changed["train"] == split["train"]
-    assert "and 3 like others" in capsys.readouterr().out
+    known = split["train"][0]
+    assert (
+        add(
+            f"same.jpg,{same.class_name},",
+            f"similar.png,{similar.class_name},",
+            f"{known.path},{known.class_name},",
+        )
+        == split
+    )
+    assert "left out 0 without a label and 3 like others" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("subset", SUBSETS)
+def test_corrected_labels_replace_those_of_the_collection(add, split, tmp_path, capsys, subset):
+    wrong = next(photo for photo in split[subset] if photo.class_name != "roses")
+    shutil.copy(wrong.path, tmp_path / "renamed.jpg")  # known by its content, wherever it lies
+    changed = add("renamed.jpg,roses,", f"{wrong.path},roses,")
+    # Relabelled where it is; nothing is added, and no photo changes its subset.
+    assert set(changed[subset]) - set(split[subset]) == {replace(wrong, class_name="roses")}
+    for name in SUBSETS:
+        assert {photo.path for photo in changed[name]} == {photo.path for photo in split[name]}
+        assert name == subset or changed[name] == split[name]
+    # Scores of runs compare unless it was a label to evaluate against.
+    assert (hash_split(changed) == hash_split(split)) == (subset == "train")
+    assert f"relabelled 1 in {subset}; left out 0 without" in capsys.readouterr().out
+
+
+def test_relabelling_must_leave_photos_of_every_class(add, split):
+    daisies = [photo for photo in split["train"] if photo.class_name == "daisy"]
+    with pytest.raises(UserError, match="leaves no photo of class 'daisy' to train on"):
+        add(*(f"{photo.path},roses," for photo in daisies))
 
 
 @pytest.mark.parametrize(
@@ -83,11 +111,11 @@ def test_a_photo_cannot_be_of_two_classes(add, split, tmp_path):
 
 def test_one_name_in_another_encoding_spoils_no_other(split, tmp_path):
     renamed = {
-        part: [
+        subset: [
             replace(photo, class_name=photo.class_name.replace("roses", "Löwenzahn "))
             for photo in photos
         ]
-        for part, photos in split.items()
+        for subset, photos in split.items()
     }
     make_new_photo(split, tmp_path / "new.png")
     list_file = tmp_path / "review.csv"

@@ -1,9 +1,13 @@
 """Every way in which photos arrive: painted, from a folder, from archives, downloaded."""
 
+import errno
 import http.server
 import io
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -13,9 +17,10 @@ import pytest
 from tensorflow_datasets.datasets.tf_flowers import tf_flowers_dataset_builder
 
 from vision101.errors import UserError
-from vision101.photos import sources
+from vision101.files import PARTIAL_PREFIX
+from vision101.photos import sample
 from vision101.photos.index import index_photos
-from vision101.photos.sample import CLASS_COUNTS, paint_sample
+from vision101.photos.sample import paint_sample
 from vision101.photos.sources import find_photos
 from vision101.photos.split import hash_split, split_photos
 
@@ -39,11 +44,11 @@ def archive(photo_folder, tmp_path) -> Path:
 
 def test_sample_is_painted_once_and_marked(tmp_path, monkeypatch):
     counts = {"daisy": 2, "roses": 1}
-    monkeypatch.setattr(sources, "paint_sample", lambda folder: paint_sample(folder, counts=counts))
+    monkeypatch.setattr(sample, "paint_sample", lambda folder: paint_sample(folder, counts=counts))
     source = find_photos("sample", tmp_path)
     assert source.painted
     assert len(list(source.folder.rglob("*.jpg"))) == 3
-    monkeypatch.delattr(sources, "paint_sample")
+    monkeypatch.delattr(sample, "paint_sample")
     assert find_photos("sample", tmp_path) == source
     # Painted photos are known for what they are under any name.
     copy = shutil.copytree(source.folder, tmp_path / "renamed")
@@ -55,23 +60,21 @@ def test_interrupted_painting_leaves_nothing(tmp_path, monkeypatch):
         (folder / "daisy").mkdir(parents=True)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sources, "paint_sample", paint_some)
+    monkeypatch.setattr(sample, "paint_sample", paint_some)
     with pytest.raises(KeyboardInterrupt):
         find_photos("sample", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sample_is_the_same_every_time_and_unequal(tmp_path):
-    counts = {"daisy": 2, "tulips": 2}
+def test_sample_is_the_same_every_time_and_every_photo_another(tmp_path):
+    counts = dict.fromkeys(("daisy", "dandelion", "roses", "sunflowers", "tulips"), 2)
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
         folder.mkdir()
         paint_sample(folder, counts=counts)
     first, second = ({p.name: p.read_bytes() for p in f.rglob("*.jpg")} for f in folders)
     assert first == second
-    assert len(set(first.values())) == 4
-    assert len(set(CLASS_COUNTS.values())) > 1
-    assert sum(CLASS_COUNTS.values()) in range(700, 800)
+    assert len(set(first.values())) == 10
 
 
 def test_own_folder_is_used_where_it_lies(photo_folder, tmp_path):
@@ -154,6 +157,34 @@ def test_missing_and_unknown_data_are_usage_errors(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"")
     with pytest.raises(UserError, match="not a folder, nor one of .tgz"):
         find_photos(str(tmp_path / "photo.jpg"), tmp_path)
+
+
+def test_data_that_cannot_be_read_is_a_usage_error(archive, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="x{300}"):
+        find_photos(300 * "x", tmp_path)  # a longer name than a file can have
+
+    # An administrator, as whom tests may run, may read all files.
+    def refuse(path, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match="cannot use .*flower_photos.tgz .Permission denied"):
+        find_photos(str(archive), tmp_path)
+
+
+def test_what_a_dead_process_left_is_swept(photo_folder, tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / "data" / f"{PARTIAL_PREFIX}{dead.pid}-sample"
+    unpacked = tmp_path / "data" / "unpacked" / f"{PARTIAL_PREFIX}{dead.pid}-photos"
+    alive = tmp_path / "data" / f"{PARTIAL_PREFIX}{os.getpid()}-tf_flowers"
+    for folder in (left, unpacked, alive):
+        folder.mkdir(parents=True)
+        (folder / "photo.jpg").touch()
+    find_photos(str(photo_folder), tmp_path / "data")
+    assert not left.exists()
+    assert not unpacked.exists()
+    assert (alive / "photo.jpg").exists()
 
 
 @pytest.fixture

@@ -41,15 +41,15 @@ def photos() -> list[Photo]:
     return [make_photo(name, number) for name, count in COUNTS.items() for number in range(count)]
 
 
-def count_classes(split: dict[str, list[Photo]], part: str) -> Counter:
-    return Counter(photo.class_name for photo in split[part])
+def count_classes(split: dict[str, list[Photo]], subset: str) -> Counter:
+    return Counter(photo.class_name for photo in split[subset])
 
 
 def place(split: dict[str, list[Photo]]) -> dict[str, str]:
-    return {photo.sha256: part for part in SUBSETS for photo in split[part]}
+    return {photo.sha256: subset for subset in SUBSETS for photo in split[subset]}
 
 
-def test_parts_are_balanced_and_complete(photos):
+def test_subsets_are_balanced_and_complete(photos):
     split = split_photos(photos, seed=0)
     # 80 % of the smallest class is 40, a fifth of that is 8.
     assert count_classes(split, "validation") == {name: 8 for name in COUNTS}
@@ -90,38 +90,40 @@ def test_another_photo_does_not_reshuffle_the_others(photos, class_name):
     before = place(split_photos(photos, seed=0))
     for number in range(1000, 1010):
         after = place(split_photos([*photos, make_photo(class_name, number)], seed=0))
-        moved = [sha256 for sha256, part in before.items() if after[sha256] != part]
+        moved = [sha256 for sha256, subset in before.items() if after[sha256] != subset]
         # At most one across each border of each class.
         assert len(moved) <= 3 * len(COUNTS)
 
 
-def test_near_duplicates_stay_in_one_part(photos):
+def test_near_duplicates_stay_in_one_subset(photos):
     copies = [near(photo, f"copy-{index}", 20) for index, photo in enumerate(photos[::3])]
     recopies = [near(photo, f"recopy-{index}", 4) for index, photo in enumerate(copies)]
     for seed in range(5):
-        parts = place(split_photos([*photos, *copies, *recopies], seed))
+        subsets = place(split_photos([*photos, *copies, *recopies], seed))
         for photo, copy, recopy in zip(photos[::3], copies, recopies, strict=True):
-            assert parts[photo.sha256] == parts[copy.sha256] == parts[recopy.sha256]
+            assert subsets[photo.sha256] == subsets[copy.sha256] == subsets[recopy.sha256]
 
 
-def test_parts_stay_balanced_with_duplicates(photos):
+def test_subsets_stay_balanced_with_duplicates(photos):
     copies = [near(photo, f"copy-{index}", 20) for index, photo in enumerate(photos[::3])]
     split = split_photos([*photos, *copies], seed=0)
-    for part in ("train", "validation", "unseen"):
-        assert len(set(count_classes(split, part).values())) == 1
+    for subset in ("train", "validation", "unseen"):
+        assert len(set(count_classes(split, subset).values())) == 1
 
 
-def test_the_same_photo_under_two_labels_stays_in_one_part(photos):
+def test_the_same_photo_under_two_labels_stays_in_one_subset(photos):
     both = [replace(photo, class_name="roses") for photo in photos if photo.class_name == "daisy"]
     split = split_photos([*photos, *both[:20]], seed=0)
     for photo in both[:20]:
-        parts = [part for part in SUBSETS for other in split[part] if other.sha256 == photo.sha256]
-        assert len(parts) == 2
-        assert len(set(parts)) == 1
+        held = [
+            subset for subset in SUBSETS for other in split[subset] if other.sha256 == photo.sha256
+        ]
+        assert len(held) == 2
+        assert len(set(held)) == 1
 
 
 def test_near_duplicates_are_found_across_blocks_of_the_table(monkeypatch):
-    monkeypatch.setattr("vision101.duplicates.BLOCK_CELLS", 7 * 43)
+    monkeypatch.setattr("vision101.photos.duplicates.BLOCK_CELLS", 7 * 43)
     photos = [make_photo("daisy", number) for number in range(40)]
     photos += [near(photos[3], "a", 36), near(photos[30], "b", 1), near(photos[5], "c", 37)]
     assert set(find_near_duplicates(photos)) == {(3, 40), (30, 41)}
@@ -143,7 +145,7 @@ def test_things_on_a_plain_background_are_told_apart(photos):
 def test_too_small_classes_are_usage_errors(photos):
     with pytest.raises(UserError, match="--per-class 50: class 'roses' has 50 photos"):
         split_photos(photos, seed=0, per_class=50)
-    with pytest.raises(UserError, match="'lilies' has 6 photos"):
+    with pytest.raises(UserError, match="'lilies' has 6 photos; it needs 7"):
         split_photos([*photos, *(make_photo("lilies", number) for number in range(6))], seed=0)
     alike = [near(make_photo("lilies", 0), str(bits), bits) for bits in range(30)]
     with pytest.raises(UserError, match="'lilies' has too few different photos"):

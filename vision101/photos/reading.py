@@ -1,14 +1,16 @@
 """Reads photos: upright, in RGB, and several ahead of need."""
 
 import contextlib
+import io
 import itertools
 import os
 import struct
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -16,18 +18,27 @@ from tqdm import tqdm
 
 PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
-# Pixels. Phones with 200 megapixels exist, where Pillow itself would label_issue an attack.
-LARGEST_PHOTO = 300_000_000
-Image.MAX_IMAGE_PIXELS = None
+# Phones with 200 megapixels exist, where Pillow would report an attack.
+LARGEST_MEGAPIXELS = 300
+_pillow_limit_lock = threading.Lock()
+
+# What Pillow's decoders raise on damaged files.
+DAMAGE_ERRORS = (OSError, ValueError, SyntaxError, TypeError, LookupError, EOFError, struct.error)
 
 # Photos that are read ahead of need: enough to keep all cores busy, in a few tens of megabytes.
 READ_AHEAD = 64
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
-
 
 class UnreadablePhotoError(Exception):
     """A file that is no picture we can read; the message is the reason."""
+
+
+def read_file(path: Path) -> io.BytesIO:
+    """Return the content of a file as a file in memory, or raise UnreadablePhotoError."""
+    try:
+        return io.BytesIO(path.read_bytes())
+    except OSError as error:
+        raise UnreadablePhotoError(error.strerror.lower()) from error
 
 
 def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Image:
@@ -42,87 +53,68 @@ def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Im
         UnreadablePhotoError: It is no picture, or a damaged one.
     """
     try:
-        with Image.open(file, formats=PHOTO_FORMATS) as image:
-            if image.width * image.height > LARGEST_PHOTO:
-                raise UnreadablePhotoError(
-                    f"has more than {LARGEST_PHOTO // 1_000_000} megapixels; make it smaller"
-                )
+        with _open_image(read_file(file) if isinstance(file, Path) else file) as image:
+            if image.width * image.height > LARGEST_MEGAPIXELS * 1e6:
+                raise UnreadablePhotoError(f"has over {LARGEST_MEGAPIXELS} megapixels; reduce it")
             if least_size is not None:
                 image.draft(None, (2 * least_size, 2 * least_size))
             picture = _convert_to_rgb(image)
-    except FileNotFoundError:
-        raise UnreadablePhotoError("no such file") from None
     except Image.UnidentifiedImageError:
         raise UnreadablePhotoError("not a JPEG, PNG, WebP, BMP or GIF picture") from None
-    # Pillow's decoders raise all of these on damaged files.
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        TypeError,
-        IndexError,
-        EOFError,
-        struct.error,
-    ) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise UnreadablePhotoError(f"cannot be opened: {error.strerror}") from error
+    except DAMAGE_ERRORS as error:
         raise UnreadablePhotoError(f"damaged picture: {error}") from error
-    with contextlib.suppress(SyntaxError, ValueError, TypeError, KeyError, struct.error):
+    with contextlib.suppress(*DAMAGE_ERRORS):
         # Where its EXIF is damaged, nobody can tell which way is up; the picture itself is fine.
         ImageOps.exif_transpose(picture, in_place=True)
     return picture
 
 
+def _open_image(file: BinaryIO) -> Image.Image:
+    # Pillow's limit is the whole process's: lift it while the header is read, one thread at a time.
+    with _pillow_limit_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file, formats=PHOTO_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 def _convert_to_rgb(image: Image.Image) -> Image.Image:
+    opaque = image
     if image.mode.startswith("I"):
         # 16 bits of grey. Pillow would clip them to 255 rather than scale them.
-        grey = np.asarray(image).astype(np.int64) >> 8
-        converted = Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")
+        opaque = Image.fromarray((np.asarray(image, int) >> 8).clip(0, 255).astype(np.uint8))
     elif image.has_transparency_data:
-        layer = image.convert("RGBA")
-        converted = Image.new("RGBA", layer.size, "white")
-        converted.alpha_composite(layer)
-        converted = converted.convert("RGB")
-    else:
-        converted = image.convert("RGB")
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(image.convert("RGBA"))
+    converted = opaque.convert("RGB")
     # What says which way is up, among others. Of a transparency that is gone Pillow would warn.
     converted.info = {key: value for key, value in image.info.items() if key != "transparency"}
     return converted
 
 
 def read_pixels(file: Path | BinaryIO, image_size: int) -> np.ndarray:
-    """Read a photo as every model here gets it: the largest centred square, resized.
-
-    Returns:
-        uint8 array of shape (image_size, image_size, 3), RGB, 0-255.
-
-    Raises:
-        UnreadablePhotoError: It is no picture, or a damaged one.
+    """Return a photo as every model here gets it: the largest centred square, resized to a uint8
+    array (image_size, image_size, 3), RGB, 0-255. Raises what `read_photo` raises.
     """
     image = read_photo(file, least_size=image_size)
-    square = ImageOps.fit(image, (image_size, image_size), Image.Resampling.LANCZOS)
-    return np.asarray(square)
+    return np.asarray(ImageOps.fit(image, (image_size, image_size), Image.Resampling.LANCZOS))
 
 
 def read_ahead(
-    read: Callable[[Item], Result], items: Sequence[Item], description: str, unit: str = " photos"
-) -> Iterator[Result]:
+    read: Callable, items: Sequence, description: str, unit: str = " photos"
+) -> Iterator:
     """Yield `read(item)` for each item, in order, on all cores, with a progress bar.
-
-    Only a few items are ever read ahead of need, so memory stays small however many there are.
+    Only a few are ever read ahead of need, so memory stays small however many there are.
     """
-    following = iter(items)
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=len(items), desc=description, unit=unit, disable=not items) as progress,
-    ):
-        ahead = deque(pool.submit(read, item) for item in itertools.islice(following, READ_AHEAD))
-        try:
+    following, pool = iter(items), ThreadPoolExecutor(os.cpu_count())
+    ahead = deque(pool.submit(read, item) for item in itertools.islice(following, READ_AHEAD))
+    try:
+        with tqdm(total=len(items), desc=description, unit=unit, disable=not items) as progress:
             while ahead:
                 result = ahead.popleft().result()
                 ahead.extend(pool.submit(read, item) for item in itertools.islice(following, 1))
                 progress.update()
                 yield result
-        finally:
-            for future in ahead:  # after an error, nobody waits for these
-                future.cancel()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error, nobody waits for what is ahead

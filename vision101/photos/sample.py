@@ -1,31 +1,20 @@
 """The built-in sample: 750 painted photos of five kinds of flowers.
 
-It stands in for a real collection on a machine without a network, and in the tests. Every
-photo is painted from a `Setting`, which has one field for each thing that makes two photos of
-the same flower differ: zoom, colours, life cycle, focus, position, lighting, viewing angle,
-pixel size and the other objects in the frame.
-
-A flower head is built of petals in three dimensions (see `Petals`), turned to the viewing angle
-and painted from the farthest petal to the nearest. That is what lets the same daisy be seen
-from the front and from the side.
+It stands in for a real collection on a machine without a network, and in the tests. A flower head
+is built of petals in three dimensions (see `Petals`), turned to the viewing angle and painted from
+the farthest petal to the nearest. That is what lets the same daisy be seen from the front and from
+the side. What makes two photos of it differ is a `Setting`.
 """
 
-import pathlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageColor, ImageDraw, ImageFilter
 from tqdm import tqdm
 
 # Unequal on purpose: a real collection is never balanced, and splitting it has to cope.
-CLASS_COUNTS: dict[str, int] = {
-    "daisy": 130,
-    "dandelion": 180,
-    "roses": 135,
-    "sunflowers": 145,
-    "tulips": 160,
-}
+CLASS_COUNTS = {"daisy": 130, "dandelion": 180, "roses": 135, "sunflowers": 145, "tulips": 160}
 
 # Pillow draws polygons with jagged edges; painting large and shrinking makes them smooth.
 SUPERSAMPLING = 2
@@ -34,148 +23,88 @@ SUPERSAMPLING = 2
 PIXEL_SIZES = [(320, 240), (320, 213), (240, 320), (240, 240), (320, 180), (333, 500), (500, 375)]
 PIXEL_SIZE_ODDS = [0.28, 0.24, 0.16, 0.14, 0.08, 0.05, 0.05]
 
-# The ranges and odds from here to `draw_setting` make the sample neither hopeless nor trivial: a
-# small convolutional network that has seen 80 photos of each kind should name about three
-# unseen ones in four. Smaller heads, more buds and more clutter quickly bring it down to half.
-
-# From a flower with its surroundings to a head that overflows the frame.
-ZOOM_RANGE = (0.55, 1.15)
-
 # People photograph flowers in bloom; the rest is what makes some photos hard.
 LIFE_CYCLE_ODDS = {"bud": 0.05, "bloom": 0.86, "seed head": 0.09}
 
-# How much the background and the subject are blurred, as shares of the frame's shorter side.
-FOCUS_BLURS = {
-    "on subject": (0.030, 0.0),
-    "on everything": (0.004, 0.0),
-    "on background": (0.004, 0.016),
-    "on nothing": (0.030, 0.010),
-}
+# How much the background and the subject are blurred, as shares of the frame's shorter side: where
+# the focus is on the subject, on everything, on the background, and on nothing.
+FOCUS_BLURS = [(0.030, 0.0), (0.004, 0.0), (0.004, 0.016), (0.030, 0.010)]
 FOCUS_ODDS = [0.66, 0.18, 0.08, 0.08]
 
-Colour = tuple[int, int, int]
+# The colours of everything that is not the flower: three for the scenery, one for leaves.
+ColourScheme = namedtuple("ColourScheme", "far near accent foliage")
+COLOUR_SCHEMES = [
+    ColourScheme((170, 200, 120), (62, 104, 48), (206, 220, 150), (76, 128, 52)),  # a meadow
+    ColourScheme((240, 214, 150), (140, 116, 52), (250, 190, 110), (118, 132, 52)),  # golden
+    ColourScheme((236, 208, 214), (120, 110, 92), (222, 160, 180), (88, 124, 78)),  # rosy
+    ColourScheme((166, 204, 236), (92, 136, 116), (232, 242, 250), (70, 124, 72)),  # the sky
+    ColourScheme((110, 96, 140), (36, 40, 58), (190, 130, 150), (56, 92, 70)),  # dusk
+    ColourScheme((58, 88, 58), (18, 32, 24), (120, 150, 90), (60, 110, 58)),  # a forest
+]
 
-
-@dataclass(frozen=True)
-class ColourScheme:
-    """The colours of everything that is not the flower: three for the scenery, one for leaves."""
-
-    far: Colour
-    near: Colour
-    accent: Colour
-    foliage: Colour
-
-
-COLOUR_SCHEMES = {
-    "meadow": ColourScheme((170, 200, 120), (62, 104, 48), (206, 220, 150), (76, 128, 52)),
-    "golden": ColourScheme((240, 214, 150), (140, 116, 52), (250, 190, 110), (118, 132, 52)),
-    "rosy": ColourScheme((236, 208, 214), (120, 110, 92), (222, 160, 180), (88, 124, 78)),
-    "sky": ColourScheme((166, 204, 236), (92, 136, 116), (232, 242, 250), (70, 124, 72)),
-    "dusk": ColourScheme((110, 96, 140), (36, 40, 58), (190, 130, 150), (56, 92, 70)),
-    "forest": ColourScheme((58, 88, 58), (18, 32, 24), (120, 150, 90), (60, 110, 58)),
-}
-
-# Each kind has its own colours, but hardly a colour belongs to one kind only: a model that
-# looks at nothing but colour must fail.
+# Each kind has its own colours, one for each scheme, but hardly a colour belongs to one kind only:
+# a model that looks at nothing but colour must fail.
 PETAL_COLOURS = {
-    "daisy": {
-        "meadow": (250, 250, 244), "golden": (252, 240, 206), "rosy": (242, 178, 204),
-        "sky": (246, 246, 252), "dusk": (226, 196, 236), "forest": (252, 246, 236),
-    },
-    "dandelion": {
-        "meadow": (250, 208, 32), "golden": (250, 186, 28), "rosy": (248, 214, 70),
-        "sky": (252, 216, 40), "dusk": (238, 178, 40), "forest": (250, 204, 30),
-    },
-    "roses": {
-        "meadow": (214, 36, 52), "golden": (250, 202, 90), "rosy": (240, 140, 168),
-        "sky": (250, 236, 232), "dusk": (190, 24, 70), "forest": (222, 50, 48),
-    },
-    "sunflowers": {
-        "meadow": (252, 196, 24), "golden": (246, 158, 30), "rosy": (248, 206, 80),
-        "sky": (254, 206, 36), "dusk": (214, 92, 36), "forest": (250, 188, 30),
-    },
-    "tulips": {
-        "meadow": (250, 206, 50), "golden": (242, 120, 44), "rosy": (240, 130, 172),
-        "sky": (226, 44, 58), "dusk": (136, 62, 142), "forest": (250, 242, 232),
-    },
-}  # fmt: skip
+    "daisy": ["#fafaf4", "#fcf0ce", "#f2b2cc", "#f6f6fc", "#e2c4ec", "#fcf6ec"],
+    "dandelion": ["#fad020", "#faba1c", "#f8d646", "#fcd828", "#eeb228", "#facc1e"],
+    "roses": ["#d62434", "#faca5a", "#f08ca8", "#faece8", "#be1846", "#de3230"],
+    "sunflowers": ["#fcc418", "#f69e1e", "#f8ce50", "#fece24", "#d65c24", "#fabc1e"],
+    "tulips": ["#face32", "#f2782c", "#f082ac", "#e22c3a", "#883e8e", "#faf2e8"],
+}
 GREEN = (98, 142, 66)
 BROWN = (122, 92, 54)
 
-
-@dataclass(frozen=True)
-class Light:
-    """What the light does to a finished picture."""
-
-    gain: tuple[float, float, float]  # what red, green and blue are multiplied by
-    contrast: float
-    glow: float  # how much light comes in from one upper corner, 0..1
-    vignette: float  # how dark the corners are, 0..1
-
-
-LIGHTS = {
-    "noon": Light((1.06, 1.05, 1.0), 1.12, 0.10, 0.05),
-    "overcast": Light((0.97, 0.99, 1.02), 0.88, 0.0, 0.05),
-    "evening": Light((1.08, 0.95, 0.78), 1.0, 0.20, 0.20),
-    "backlit": Light((0.90, 0.88, 0.87), 0.95, 0.45, 0.10),
-    "shade": Light((0.76, 0.80, 0.88), 0.92, 0.0, 0.30),
-}
+# What the light does to a finished picture: it multiplies red, green and blue, sets the contrast,
+# comes in from one upper corner, and leaves the corners dark (both 0..1).
+Light = namedtuple("Light", "gain contrast glow vignette")
+LIGHTS = [
+    Light((1.06, 1.05, 1.0), 1.12, 0.10, 0.05),  # at noon
+    Light((0.97, 0.99, 1.02), 0.88, 0.0, 0.05),  # overcast
+    Light((1.08, 0.95, 0.78), 1.0, 0.20, 0.20),  # in the evening
+    Light((0.90, 0.88, 0.87), 0.95, 0.45, 0.10),  # against the light
+    Light((0.76, 0.80, 0.88), 0.92, 0.0, 0.30),  # in the shade
+]
 
 
-@dataclass(frozen=True)
 class Setting:
-    """Everything about a photo but the kind of flower in it."""
+    """Everything about a photo but the kind of flower in it, drawn alike for every kind.
 
-    zoom: float  # the head's diameter as a share of the shorter side: 0.55 far, 1.15 close-up
-    colour_scheme: str  # a key of COLOUR_SCHEMES
-    life_cycle: str  # a key of LIFE_CYCLE_ODDS
-    focus: str  # a key of FOCUS_BLURS
-    position: tuple[float, float]  # of the head, 0..1 from the left and from the top
-    lighting: str  # a key of LIGHTS
-    viewing_angle: float  # degrees: 0 is from the front, 90 from the side
-    pixel_size: tuple[int, int]  # width, height
-    other_objects: tuple[str, ...]  # keys of OTHER_OBJECTS; one named twice is painted twice
+    The ranges and odds make the sample neither hopeless nor trivial: a small convolutional network
+    that has seen 80 photos of each kind should name about three unseen ones in four. Smaller heads,
+    more buds and more clutter quickly bring it down to half.
+    """
 
-
-def draw_setting(rng: np.random.Generator) -> Setting:
-    """Draw a random setting, in the same way for every kind of flower."""
-    return Setting(
-        zoom=float(ZOOM_RANGE[0] + (ZOOM_RANGE[1] - ZOOM_RANGE[0]) * rng.beta(2, 1.3)),
-        colour_scheme=str(rng.choice(list(COLOUR_SCHEMES))),
-        life_cycle=str(rng.choice(list(LIFE_CYCLE_ODDS), p=list(LIFE_CYCLE_ODDS.values()))),
-        focus=str(rng.choice(list(FOCUS_BLURS), p=FOCUS_ODDS)),
-        position=(float(rng.uniform(0.40, 0.60)), float(rng.uniform(0.38, 0.54))),
-        lighting=str(rng.choice(list(LIGHTS))),
-        viewing_angle=float(80 * rng.beta(1, 2)),
-        pixel_size=PIXEL_SIZES[rng.choice(len(PIXEL_SIZES), p=PIXEL_SIZE_ODDS)],
-        other_objects=tuple(map(str, rng.choice(list(OTHER_OBJECTS), size=rng.integers(0, 3)))),
-    )
+    def __init__(self, rng):
+        # The head's diameter as a share of the shorter side: from a flower with its surroundings
+        # to a head that overflows the frame.
+        self.zoom = 0.55 + (1.15 - 0.55) * rng.beta(2, 1.3)
+        self.scheme_number = rng.choice(len(COLOUR_SCHEMES))
+        self.life_cycle = rng.choice(list(LIFE_CYCLE_ODDS), p=list(LIFE_CYCLE_ODDS.values()))
+        self.blurs = FOCUS_BLURS[rng.choice(len(FOCUS_BLURS), p=FOCUS_ODDS)]
+        # Of the head, 0..1 from the left and from the top.
+        self.position = rng.uniform(0.40, 0.60), rng.uniform(0.38, 0.54)
+        self.light = LIGHTS[rng.choice(len(LIGHTS))]
+        self.viewing_angle = 80 * rng.beta(1, 2)  # degrees: 0 is from the front, 90 from the side
+        self.pixel_size = PIXEL_SIZES[rng.choice(len(PIXEL_SIZES), p=PIXEL_SIZE_ODDS)]
+        # The farthest first. One that is drawn twice is painted twice.
+        numbers = sorted(rng.choice(len(OTHER_OBJECTS), size=rng.integers(0, 3)))
+        self.other_objects = [OTHER_OBJECTS[number] for number in numbers]
 
 
-def tint(colour, factor: float = 1.0) -> Colour:
+def tint(colour, factor: float = 1.0) -> tuple[int, int, int]:
     """Return the colour, times a factor, as Pillow wants it."""
     return tuple(np.multiply(colour, factor).clip(0, 255).astype(int).tolist())
 
 
-def mixup(first, second, share: float) -> np.ndarray:
+def blend(first, second, share: float) -> np.ndarray:
     """Return the colour that is `share` (0..1) of the way from the first to the second."""
     return np.multiply(first, 1 - share) + np.multiply(second, share)
 
 
-# --- Petals, in three dimensions ----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Petals:
-    """Petals (or sepals, or seeds) of one head, each painted as a few nested outlines.
-
-    `outlines` is (petals, layers, points, 3) in units of the head's radius, the third axis
-    pointing out of the flower; `colours` is (petals, layers, 3) with values 0..255.
-    """
-
-    outlines: np.ndarray
-    colours: np.ndarray
-
+# Petals (or sepals, or seeds) of one head, each painted as a few nested outlines, (petals,
+# layers, points, 3) in units of the head's radius, with the third axis pointing out of the flower.
+# The colours are (petals, layers, 3), 0..255.
+Petals = namedtuple("Petals", "outlines colours")
 
 # An outline runs from the petal's base along one edge to its tip and back along the other. Its
 # steps are shorter at both ends, where it bends most.
@@ -188,19 +117,15 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
 def petal_width(shape: tuple[float, float]) -> np.ndarray:
-    """Return the half width, -1..1, at each point of an outline.
-
-    The two numbers shape the base and the tip: 0.2 is blunt, 0.5 round, 1 pointed.
+    """Return the half width, -1..1, at each point of an outline. The two numbers shape the base and
+    the tip: 0.2 is blunt, 0.5 round, 1 pointed.
     """
     base, tip = shape
     widest = base / (base + tip)
     return EDGE * ALONG**base * (1 - ALONG) ** tip / (widest**base * (1 - widest) ** tip)
 
 
-def ring(
-    count: int, rng: np.random.Generator, *, start: float, length: float, half_width: float,
-    shape: tuple[float, float], lift: float = 0.0, droop: float = 0.0,
-) -> np.ndarray:  # fmt: skip
+def ring(count, rng, *, start, length, half_width, shape, lift=0.0, droop=0.0) -> np.ndarray:
     """Return outlines (count, points, 3) of petals that spread around the flower's axis."""
     azimuth = 2 * np.pi * (np.arange(count) + rng.uniform(-0.25, 0.25, count)) / count
     azimuth = (azimuth + rng.uniform(0, 2 * np.pi))[:, None]
@@ -212,13 +137,9 @@ def ring(
     return np.stack([x, y, up], axis=-1)
 
 
-def cup(
-    count: int, rng: np.random.Generator, *, radius: float, bottom: float, height: float,
-    closure: float, spread: float = 1.3, shape: tuple[float, float] = (0.5, 0.5),
-) -> np.ndarray:  # fmt: skip
-    """Return outlines (count, points, 3) of petals that stand around the axis as a cup.
-
-    A closure of 0.5 is an open bowl, 1 a closed ball; a spread above 1 lets petals overlap.
+def cup(count, rng, *, radius, bottom, height, closure, spread=1.3, shape=(0.5, 0.5)) -> np.ndarray:
+    """Return outlines (count, points, 3) of petals that stand around the axis as a cup. A
+    closure of 0.5 is an open bowl, 1 a closed ball; a spread above 1 lets petals overlap.
     """
     azimuth = 2 * np.pi * (np.arange(count) + rng.uniform(-0.12, 0.12, count)) / count
     azimuth = (azimuth + rng.uniform(0, 2 * np.pi))[:, None]
@@ -228,12 +149,9 @@ def cup(
     return np.stack([out * np.cos(angle), out * np.sin(angle), up], axis=-1)
 
 
-def shaded(
-    outlines: np.ndarray, colour, rng: np.random.Generator, rim: float = -0.16, layers: int = 3
-) -> Petals:
+def shaded(outlines, colour, rng, rim=-0.16, layers=3) -> Petals:
     """Return petals with these outlines (petals, points, 3), darker or lighter towards the rim.
-
-    Each petal also differs a little from its neighbours, or they would melt into one blot.
+    Each also differs a little from its neighbours, or they would melt into one blot.
     """
     centres = outlines.mean(axis=1)[:, None, None]
     scales = np.linspace(1, 0.45, layers)[:, None, None]
@@ -252,16 +170,13 @@ def florets(count: int, radius: float, size: float, dome: float, inner, outer) -
     middle = [radius * share * np.cos(angle), radius * share * np.sin(angle), dome * (1 - share**2)]
     corner = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     dot = size * np.stack([np.cos(corner), np.sin(corner), 0 * corner], axis=-1)
-    colours = mixup(inner, outer, share[:, None] ** 2)
+    colours = blend(inner, outer, share[:, None] ** 2)
     colours *= np.where(np.arange(count) % 3 == 0, 0.82, 1.04)[:, None]
     outlines = np.stack(middle, axis=-1)[:, None] + dot
     return Petals(outlines[:, None], colours[:, None].clip(0, 255))
 
 
-# --- One function for each flower ---------------------------------------------------------------
-
-
-def daisy(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]:
+def daisy(life_cycle: str, colour, rng) -> list[Petals]:
     """Many narrow petals around a small yellow dome."""
     sepals = shaded(cup(9, rng, radius=0.27, bottom=-0.24, height=0.24, closure=0.5), GREEN, rng)
     if life_cycle == "bud":
@@ -270,7 +185,7 @@ def daisy(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]:
         return [shaded(closed, colour, rng), shaded(green, GREEN, rng)]
     if life_cycle == "seed head":
         narrow = {"start": 0.2, "length": 0.6, "half_width": 0.07, "shape": (0.7, 0.5)}
-        withered = shaded(ring(7, rng, droop=0.55, **narrow), mixup(colour, BROWN, 0.4), rng)
+        withered = shaded(ring(7, rng, droop=0.55, **narrow), blend(colour, BROWN, 0.4), rng)
         return [sepals, withered, florets(90, 0.34, 0.06, 0.34, (176, 134, 58), (112, 84, 44))]
     count, droop = int(rng.integers(17, 28)), rng.uniform(-0.1, 0.3)
     look = {"start": 0.16, "half_width": 2.1 / count, "shape": (0.7, 0.3)}
@@ -280,7 +195,7 @@ def daisy(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]:
     return [sepals, shaded(lower, tint(colour, 0.9), rng), shaded(upper, colour, rng), dome]
 
 
-def dandelion(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]:
+def dandelion(life_cycle: str, colour, rng) -> list[Petals]:
     """A dense head of yellow rays, or the white globe of seeds."""
     if life_cycle == "bud":
         tuft = cup(16, rng, radius=0.2, bottom=0.0, height=0.58, closure=0.7, shape=(0.4, 0.4))
@@ -290,18 +205,16 @@ def dandelion(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]
         return [dandelion_globe(rng)]
     pointed = {"start": 0.1, "length": 0.5, "half_width": 0.07, "shape": (0.5, 0.9)}
     parts = [shaded(ring(12, rng, lift=-0.1, droop=0.3, **pointed), GREEN, rng)]
+    thin = {"start": 0, "half_width": 0.05, "shape": (0.8, 0.15)}
     for size in np.linspace(1.0, 0.2, 7):
-        rays = ring(
-            int(12 + 26 * size), rng, start=0, length=0.95 * size, half_width=0.05,
-            shape=(0.8, 0.15), lift=0.82 - 0.7 * size,
-        )  # fmt: skip
+        rays = ring(int(12 + 26 * size), rng, length=0.95 * size, lift=0.82 - 0.7 * size, **thin)
         # Younger rays, in the middle, are darker and more orange.
         shade = np.multiply(colour, (1, 0.86 + 0.14 * size, 1)) * (0.86 + 0.14 * size)
         parts.append(shaded(rays, shade, rng, rim=-0.22))
     return parts
 
 
-def dandelion_globe(rng: np.random.Generator) -> Petals:
+def dandelion_globe(rng) -> Petals:
     """Return 130 seeds around a ball, each a thread from the middle and a star at its end."""
     count, points = 130, 18
     up = np.linspace(-0.97, 0.97, count)
@@ -321,12 +234,12 @@ def dandelion_globe(rng: np.random.Generator) -> Petals:
     return Petals(np.stack([threads, stars], axis=1), colours)
 
 
-def rose(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]:
+def rose(life_cycle: str, colour, rng) -> list[Petals]:
     """Layers of broad petals that close towards the middle; later the red hip."""
     if life_cycle == "seed head":
         hip = cup(9, rng, radius=0.42, bottom=-0.5, height=0.95, closure=0.95, spread=1.6)
         crown = ring(5, rng, start=0.03, length=0.4, half_width=0.07, shape=(0.5, 0.9), lift=0.2)
-        red = mixup((190, 40, 24), (232, 100, 40), rng.random())
+        red = blend((190, 40, 24), (232, 100, 40), rng.random())
         return [shaded(hip, red, rng), shaded(np.add(crown, (0, 0, 0.42)), BROWN, rng)]
     sepals = ring(5, rng, start=0, length=0.7, half_width=0.11, shape=(0.4, 0.9), lift=-0.3)
     parts = [shaded(sepals - (0, 0, 0.4), GREEN, rng)]
@@ -334,17 +247,15 @@ def rose(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]:
     sizes = [0.42, 0.36, 0.28, 0.18] if bud else [0.95, 0.83, 0.71, 0.59, 0.47, 0.36, 0.25, 0.15]
     for size in sizes:
         # Inner petals start and end higher: together the rims make a dome.
-        bottom, rim_height = -0.6 + 0.5 * (1 - size), 0.1 + 0.4 * np.sqrt(1 - size**2)
-        petals = cup(
-            int(3 + 3 * size), rng, radius=size, bottom=bottom, height=rim_height - bottom,
-            closure=0.72 if bud else 0.5, spread=1.9,
-        )  # fmt: skip
+        bottom, top = -0.6 + 0.5 * (1 - size), 0.1 + 0.4 * np.sqrt(1 - size**2)
+        look = {"bottom": bottom, "height": top - bottom, "closure": 0.72 if bud else 0.5}
+        petals = cup(int(3 + 3 * size), rng, radius=size, spread=1.9, **look)
         shade = tint(colour, 0.55 + 0.33 * size / sizes[0])
         parts.append(shaded(petals, shade, rng, rim=0.18, layers=4))
     return parts
 
 
-def sunflower(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]:
+def sunflower(life_cycle: str, colour, rng) -> list[Petals]:
     """A big brown disc with a seed pattern inside a fringe of pointed petals."""
     pointed = {"bottom": -0.3, "shape": (0.4, 0.8)}
     if life_cycle == "bud":
@@ -355,7 +266,7 @@ def sunflower(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]
     if life_cycle == "seed head":
         seeds = florets(190, 0.66, 0.06, 0.16, (60, 50, 44), (96, 80, 62))
         narrow = {"start": 0.5, "length": 0.42, "half_width": 0.07, "shape": (0.5, 0.9)}
-        withered = shaded(ring(13, rng, droop=0.5, **narrow), mixup(colour, BROWN, 0.6), rng)
+        withered = shaded(ring(13, rng, droop=0.5, **narrow), blend(colour, BROWN, 0.6), rng)
         return [sepals, withered, seeds]
     size = rng.uniform(0.40, 0.54)
     look = {"start": size - 0.1, "half_width": 0.12, "shape": (0.6, 0.75)}
@@ -364,44 +275,30 @@ def sunflower(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]
     return [sepals, back, front, florets(170, size, 0.055, 0.1, (98, 74, 34), (58, 34, 18))]
 
 
-def tulip(life_cycle: str, colour, rng: np.random.Generator) -> list[Petals]:
+def tulip(life_cycle: str, colour, rng) -> list[Petals]:
     """A cup of six broad petals; later the green pod, with the last petals around it."""
     if life_cycle == "bud":
         closed = cup(3, rng, radius=0.34, bottom=-0.8, height=1.35, closure=0.93, spread=1.5)
-        return [shaded(closed, mixup(colour, GREEN, 0.4), rng, layers=6)]
+        return [shaded(closed, blend(colour, GREEN, 0.4), rng, layers=6)]
     if life_cycle == "seed head":
         pod = cup(3, rng, radius=0.22, bottom=-0.7, height=1.1, closure=0.85)
         broad = {"start": 0.05, "length": 0.85, "half_width": 0.3, "shape": (0.6, 0.45)}
         last = ring(3, rng, lift=0.5, droop=0.7, **broad) - (0, 0, 0.7)
-        return [
-            shaded(last, tint(colour, 0.9), rng, layers=6),
-            shaded(pod, (150, 168, 96), rng, layers=6),
-        ]
+        last = shaded(last, tint(colour, 0.9), rng, layers=6)
+        return [last, shaded(pod, (150, 168, 96), rng, layers=6)]
     look = {"bottom": -0.85, "closure": rng.uniform(0.58, 0.82), "shape": (0.42, 0.42)}
     inner = cup(3, rng, radius=0.56, height=1.5, **look)
     outer = cup(3, rng, radius=0.62, height=1.42, **look)
     stamens = florets(7, 0.16, 0.07, 0.1, (60, 40, 50), (236, 196, 90))
-    return [
-        shaded(inner, tint(colour, 0.86), rng, layers=6),
-        shaded(outer, colour, rng, layers=6),
-        Petals(stamens.outlines - (0, 0, 0.45), stamens.colours),
-    ]
+    petals = shaded(inner, tint(colour, 0.86), rng, layers=6), shaded(outer, colour, rng, layers=6)
+    return [*petals, Petals(stamens.outlines - (0, 0, 0.45), stamens.colours)]
 
 
-@dataclass(frozen=True)
-class Plant:
-    """How a kind of flower grows; all lengths in units of the head's radius."""
-
-    head: Callable[[str, tuple, np.random.Generator], list[Petals]]
-    head_depth: float  # how far below its petals the head meets the stem
-    least_angle: float  # degrees; who meets a tulip sees it from the side, hardly from above
-    stem_width: float
-    leaf_length: float
-    leaf_width: float
-    leaf_shape: tuple[float, float]  # see petal_width
-    leaf_teeth: float  # the depth of the leaf's teeth as a share of its width
-
-
+# How a kind of flower grows, in units of the head's radius: what paints the head; how far below the
+# petals that meets the stem; the least viewing angle in degrees (who meets a tulip sees it from the
+# side, hardly from above); the stem's width; the leaves' length, width, shape (see `petal_width`),
+# and the depth of their teeth as a share of their width.
+Plant = namedtuple("Plant", "head depth least_angle stem_width leaf_length leaf_width shape teeth")
 PLANTS = {
     "daisy": Plant(daisy, 0.2, 0, 0.07, 0.9, 0.13, (1.4, 0.4), 0.15),
     "dandelion": Plant(dandelion, 0.2, 0, 0.09, 2.0, 0.26, (1.2, 0.5), 0.65),
@@ -409,9 +306,6 @@ PLANTS = {
     "sunflowers": Plant(sunflower, 0.25, 0, 0.13, 1.1, 0.42, (0.4, 0.8), 0.06),
     "tulips": Plant(tulip, 0.8, 40, 0.11, 2.4, 0.26, (0.6, 0.8), 0.0),
 }
-
-
-# --- From petals to pixels ----------------------------------------------------------------------
 
 
 def paint_head(draw, parts: list[Petals], centre, radius: float, tilt: float, roll: float) -> None:
@@ -431,10 +325,7 @@ def paint_head(draw, parts: list[Petals], centre, radius: float, tilt: float, ro
             draw.polygon(polygon, fill=tuple(colour))
 
 
-def paint_leaf(
-    draw, base, direction: float, length: float, width: float, colour,
-    shape: tuple[float, float], teeth: float = 0.0,
-) -> None:  # fmt: skip
+def paint_leaf(draw, base, direction, length, width, colour, shape, teeth=0.0) -> None:
     """Paint one leaf, its lower half in the shade; `direction` is in radians."""
     along = np.linspace(0, 1, 25)
     half = np.interp(along, STEPS, petal_width(shape)[: len(STEPS)])
@@ -447,21 +338,19 @@ def paint_leaf(
         draw.polygon(np.concatenate([edge, spine[::-1]]).ravel().tolist(), tint(colour, shade))
 
 
-def paint_flower(
-    draw, class_name: str, setting: Setting, centre, radius: float, ground: float, rng
-) -> None:
+def paint_flower(draw, class_name, setting, centre, radius, ground, rng) -> None:
     """Paint a whole plant: the stem from the head down to the ground, the leaves, the head."""
     plant = PLANTS[class_name]
     angle = np.clip(setting.viewing_angle + rng.normal(0, 6), 0, 85)
     tilt = np.radians(plant.least_angle + angle * (1 - plant.least_angle / 90))
     roll = rng.normal(0, 0.22)
     downwards = np.array([-np.sin(roll), np.cos(roll)])
-    neck = centre + plant.head_depth * radius * np.sin(tilt) * downwards
+    neck = centre + plant.depth * radius * np.sin(tilt) * downwards
     foot = np.array([centre[0] + rng.normal(0, 0.5) * radius, max(ground, neck[1] + radius)])
     bend = neck + downwards * 0.5 * np.hypot(*(foot - neck))
     share = np.linspace(0, 1, 12)[:, None]
     stem = (1 - share) ** 2 * neck + 2 * share * (1 - share) * bend + share**2 * foot
-    green = tint(COLOUR_SCHEMES[setting.colour_scheme].foliage, rng.uniform(0.85, 1.15))
+    green = tint(COLOUR_SCHEMES[setting.scheme_number].foliage, rng.uniform(0.85, 1.15))
     width = max(plant.stem_width * radius, 2)
     draw.line(stem.ravel().tolist(), tint(green, 0.8), int(width), joint="curve")
     lit_side = stem - (0.22 * width, 0)
@@ -469,27 +358,21 @@ def paint_flower(
     for _ in range(rng.integers(1, 5)):
         direction = -np.pi / 2 + rng.choice([-1, 1]) * rng.uniform(0.3, 1.2)
         length = plant.leaf_length * radius * rng.uniform(0.7, 1.2)
-        paint_leaf(
-            draw, stem[rng.integers(3, 12)], direction, length, plant.leaf_width * radius,
-            tint(green, rng.uniform(0.8, 1.15)), plant.leaf_shape, plant.leaf_teeth,
-        )  # fmt: skip
-    colour = rng.normal(PETAL_COLOURS[class_name][setting.colour_scheme], 8)
+        base, shade = stem[rng.integers(3, 12)], tint(green, rng.uniform(0.8, 1.15))
+        half = plant.leaf_width * radius
+        paint_leaf(draw, base, direction, length, half, shade, plant.shape, plant.teeth)
+    colour = rng.normal(ImageColor.getrgb(PETAL_COLOURS[class_name][setting.scheme_number]), 8)
     paint_head(draw, plant.head(setting.life_cycle, colour, rng), centre, radius, tilt, roll)
 
 
-# --- Other objects ------------------------------------------------------------------------------
-
-
-def paint_bokeh(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> None:
-    """Discs of light, as an open lens makes them."""
+def paint_bokeh(draw, size, scheme, rng) -> None:
     for _ in range(rng.integers(6, 14)):
         centre, radius = rng.uniform((0, 0), size), rng.uniform(0.03, 0.10) * min(size)
         light = tint(rng.normal(scheme.accent, 12) + 30)
         draw.circle(centre.tolist(), radius, fill=(*light, int(rng.integers(50, 130))))
 
 
-def paint_grass(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> None:
-    """Blades of grass that grow from the lower edge."""
+def paint_grass(draw, size, scheme, rng) -> None:
     for _ in range(rng.integers(25, 50)):
         base = (rng.uniform(0, size[0]), size[1])
         length, width = size[1] * rng.uniform(0.15, 0.6), min(size) * rng.uniform(0.006, 0.016)
@@ -497,8 +380,7 @@ def paint_grass(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> N
         paint_leaf(draw, base, rng.normal(-np.pi / 2, 0.25), length, width, shade, (0.3, 0.9))
 
 
-def paint_leaves(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> None:
-    """Big leaves of some other plant."""
+def paint_leaves(draw, size, scheme, rng) -> None:
     for _ in range(rng.integers(5, 10)):
         base = rng.uniform((0, 0.75), (1, 1.1)) * size
         length = min(size) * rng.uniform(0.25, 0.55)
@@ -507,10 +389,9 @@ def paint_leaves(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> 
         paint_leaf(draw, base, direction, length, length * 0.18, shade, (0.6, 0.8))
 
 
-def paint_fence(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> None:
-    """A fence of upright slats."""
+def paint_fence(draw, size, scheme, rng) -> None:
     step, top = size[0] * rng.uniform(0.07, 0.14), size[1] * rng.uniform(0.15, 0.45)
-    wood = mixup((120, 92, 70), (226, 222, 212), rng.random())
+    wood = blend((120, 92, 70), (226, 222, 212), rng.random())
     for y in (top + size[1] * 0.12, top + size[1] * 0.4):
         draw.rectangle([0, y, size[0], y + size[1] * 0.05], tint(wood, 0.75))
     for left in np.arange(-rng.uniform(0, step), size[0], step).tolist():
@@ -519,31 +400,28 @@ def paint_fence(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> N
         draw.polygon(slat, tint(wood, rng.uniform(0.88, 1.05)))
 
 
-def paint_pots(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> None:
-    """One to three clay pots at the lower edge."""
+def paint_pots(draw, size, scheme, rng) -> None:
     for _ in range(rng.integers(1, 4)):
         x, wide = rng.uniform(0, size[0]), min(size) * rng.uniform(0.12, 0.22)
         top, narrow = size[1] - wide * rng.uniform(0.9, 1.5), 0.7 * wide
-        clay = mixup((150, 84, 60), (206, 132, 96), rng.random())
+        clay = blend((150, 84, 60), (206, 132, 96), rng.random())
         foot = [(x + narrow, size[1]), (x - narrow, size[1])]
         draw.polygon([(x - wide, top), (x + wide, top), *foot], tint(clay))
         rim = [x - 1.1 * wide, top - 0.25 * wide, x + 1.1 * wide, top + 0.1 * wide]
         draw.rectangle(rim, tint(clay, 1.12))
 
 
-def paint_stones(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> None:
-    """Rounded stones on the ground."""
+def paint_stones(draw, size, scheme, rng) -> None:
     for _ in range(rng.integers(6, 13)):
         x, y = rng.uniform((0, 0.8), (1, 1.02)) * size
-        grey = mixup((110, 106, 100), (200, 196, 188), rng.random())
+        grey = blend((110, 106, 100), (200, 196, 188), rng.random())
         wide = min(size) * rng.uniform(0.05, 0.14)
         for scale, shade in ((1.0, 0.75), (0.85, 1.0), (0.5, 1.1)):
             half = wide * scale
             draw.ellipse([x - half, y - 0.6 * half, x + half, y + 0.5 * half], tint(grey, shade))
 
 
-def paint_blossoms(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> None:
-    """Small five-petalled blossoms of some other plant."""
+def paint_blossoms(draw, size, scheme, rng) -> None:
     colour = rng.uniform((170, 110, 150), (255, 230, 255))
     look = {"start": 0.1, "length": 0.9, "half_width": 0.42, "shape": (0.7, 0.25)}
     for _ in range(rng.integers(5, 14)):
@@ -553,8 +431,7 @@ def paint_blossoms(draw, size, scheme: ColourScheme, rng: np.random.Generator) -
         paint_head(draw, [petals, middle], centre, radius, rng.uniform(0, 1), 0.0)
 
 
-def paint_insects(draw, size, scheme: ColourScheme, rng: np.random.Generator) -> None:
-    """A bee or two."""
+def paint_insects(draw, size, scheme, rng) -> None:
     for _ in range(rng.integers(1, 3)):
         (x, y), long = rng.uniform(0.15, 0.85, 2) * size, min(size) * rng.uniform(0.02, 0.045)
         for left in (x - 0.5 * long, x + 0.2 * long):
@@ -565,35 +442,23 @@ def paint_insects(draw, size, scheme: ColourScheme, rng: np.random.Generator) ->
             draw.rectangle(stripe, (44, 32, 24))
 
 
-# In the order in which they are painted, the farthest first.
-OTHER_OBJECTS = {
-    "fence": paint_fence,
-    "leaves": paint_leaves,
-    "blossoms": paint_blossoms,
-    "grass": paint_grass,
-    "pots": paint_pots,
-    "stones": paint_stones,
-    "bokeh": paint_bokeh,
-    "insects": paint_insects,
-}
-# Everything else stands behind the flower.
-IN_FRONT = {"insects"}
+# The farthest first. Everything but insects stands behind the flower.
+OTHER_OBJECTS = [
+    paint_fence, paint_leaves, paint_blossoms, paint_grass,
+    paint_pots, paint_stones, paint_bokeh, paint_insects,
+]  # fmt: skip
 
 
-# --- The photo ----------------------------------------------------------------------------------
-
-
-def paint_scenery(size, scheme: ColourScheme, rng: np.random.Generator) -> Image.Image:
+def paint_scenery(size, scheme, rng) -> Image.Image:
     """Return soft clouds of the scheme's colours, the far one above and the near one below."""
     rows, columns = 6, 8
     below = np.linspace(0, 1, rows)[:, None] + rng.normal(0, 0.28, (rows, columns))
-    colours = mixup(scheme.far, scheme.near, below.clip(0, 1)[..., None])
-    colours = mixup(colours, scheme.accent, 0.9 * rng.random((rows, columns, 1)) ** 4)
-    coarse = Image.fromarray(colours.astype(np.uint8))
-    return coarse.resize(size, Image.Resampling.BICUBIC)
+    colours = blend(scheme.far, scheme.near, below.clip(0, 1)[..., None])
+    colours = blend(colours, scheme.accent, 0.9 * rng.random((rows, columns, 1)) ** 4)
+    return Image.fromarray(colours.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
 
 
-def apply_light(picture: Image.Image, light: Light, rng: np.random.Generator) -> Image.Image:
+def apply_light(picture: Image.Image, light, rng) -> Image.Image:
     """Return the picture (RGB) as the light and the camera's grain leave it."""
     width, height = picture.size
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
@@ -601,69 +466,54 @@ def apply_light(picture: Image.Image, light: Light, rng: np.random.Generator) ->
     bright_corner = np.float32(rng.integers(0, 2))
     glow = light.glow * np.clip(1.1 - np.hypot(x - bright_corner, y), 0, 1)
     corners = 1 - light.vignette * 2 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)
-    # Grain in brightness looks like film; grain in colour would look like a fault.
+    # Grain in brightness looks like film; grain in colour would look like a defect.
     grain = rng.standard_normal((height, width, 1), np.float32) * 2.5
     pixels = (np.asarray(picture, np.float32) - 118) * light.contrast + 118
     pixels = pixels * np.float32(light.gain) * corners
-    pixels = mixup(pixels, np.float32([255, 244, 214]), glow) + grain
+    pixels = blend(pixels, np.float32([255, 244, 214]), glow) + grain
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def blurred(layer: Image.Image, share: float) -> Image.Image:
-    """Return the layer (RGB or RGBA) blurred by a share of its shorter side."""
-    if share == 0:
-        return layer
-    blur = ImageFilter.GaussianBlur(share * min(layer.size))
-    if layer.mode == "RGB":
-        return layer.filter(blur)
-    # Premultiplied, or the transparent black around the subject would seep into its edges.
-    return layer.convert("RGBa").filter(blur).convert("RGBA")
-
-
-def paint_photo(class_name: str, setting: Setting, rng: np.random.Generator) -> Image.Image:
-    """Paint one photo (RGB, `setting.pixel_size`) of a flower of the class in the setting."""
-    scheme = COLOUR_SCHEMES[setting.colour_scheme]
+def paint_photo(class_name: str, rng) -> Image.Image:
+    """Paint one photo (RGB, of one of PIXEL_SIZES) of a flower of the class."""
+    setting = Setting(rng)
+    scheme = COLOUR_SCHEMES[setting.scheme_number]
     size = tuple(side * SUPERSAMPLING for side in setting.pixel_size)
     background, subject = paint_scenery(size, scheme, rng), Image.new("RGBA", size)
     behind, in_front = ImageDraw.Draw(background, "RGBA"), ImageDraw.Draw(subject)
-    objects = sorted(setting.other_objects, key=list(OTHER_OBJECTS).index)
-    for name in objects:
-        if name not in IN_FRONT:
-            OTHER_OBJECTS[name](behind, size, scheme, rng)
-
+    for paint_object in setting.other_objects:
+        if paint_object is not paint_insects:
+            paint_object(behind, size, scheme, rng)
     radius = setting.zoom * min(size) / 2
     # The farther away the camera, the more flowers of the same kind are in the frame.
     for _ in range(rng.poisson(0.35 / setting.zoom)):
         draw = behind if rng.random() < 0.4 else in_front
-        centre = rng.uniform((0, 0.25), (1, 0.9)) * size
-        smaller = radius * rng.uniform(0.55, 0.95)
+        centre, smaller = rng.uniform((0, 0.25), (1, 0.9)) * size, radius * rng.uniform(0.55, 0.95)
         paint_flower(draw, class_name, setting, centre, smaller, size[1], rng)
     centre = np.multiply(setting.position, size)
     paint_flower(in_front, class_name, setting, centre, radius, size[1], rng)
-    for name in objects:
-        if name in IN_FRONT:
-            OTHER_OBJECTS[name](in_front, size, scheme, rng)
+    for _ in range(setting.other_objects.count(paint_insects)):
+        paint_insects(in_front, size, scheme, rng)
 
-    background_blur, subject_blur = FOCUS_BLURS[setting.focus]
-    photo = blurred(background.reduce(SUPERSAMPLING), background_blur)
-    subject = blurred(subject.reduce(SUPERSAMPLING), subject_blur)
+    blurs = [ImageFilter.GaussianBlur(min(setting.pixel_size) * share) for share in setting.blurs]
+    photo = background.reduce(SUPERSAMPLING).filter(blurs[0])
+    subject = subject.reduce(SUPERSAMPLING)
+    if setting.blurs[1]:
+        # Premultiplied, or the transparent black around the subject would seep into its edges.
+        subject = subject.convert("RGBa").filter(blurs[1]).convert("RGBA")
     photo.paste(subject, mask=subject)
-    return apply_light(photo, LIGHTS[setting.lighting], rng)
+    return apply_light(photo, setting.light, rng)
 
 
-def paint_sample(
-    folder: pathlib.Path, seed: int = 101, counts: dict[str, int] = CLASS_COUNTS
-) -> None:
-    """Paint `counts` photos of each class into folder/<class>/<class>-0001.jpg and so on.
-
-    A photo depends on the seed, its class and its number only: more photos of one class leave
-    all others as they are.
+def paint_sample(folder: Path, seed: int = 101, counts: dict[str, int] = CLASS_COUNTS) -> None:
+    """Paint `counts` photos of each class into folder/<class>/<class>-0001.jpg and so on. Each
+    depends on the seed, its class and its number only: more of one class leave the others alone.
     """
-    with tqdm(total=sum(counts.values()), desc="painting", unit="photo") as progress:
+    with tqdm(total=sum(counts.values()), desc="Painting", unit=" photos") as progress:
         for class_name, count in counts.items():
             (folder / class_name).mkdir(parents=True)
             for number in range(1, count + 1):
                 rng = np.random.default_rng([seed, *class_name.encode(), number])
-                photo = paint_photo(class_name, draw_setting(rng), rng)
+                photo = paint_photo(class_name, rng)
                 photo.save(folder / class_name / f"{class_name}-{number:04d}.jpg", quality=88)
                 progress.update()
