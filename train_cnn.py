@@ -16,16 +16,11 @@ import argparse
 import math
 from typing import NamedTuple
 
-from vision101.cli import (
-    ArgumentParser,
-    add_training_arguments,
-    parse_training_arguments,
-    run_script,
-)
+from vision101.cli import ArgumentParser, parse_training_arguments, run_script
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.lists import add_photos, exclude_photos
 from vision101.photos.sources import find_photos
-from vision101.photos.split import read_split, split_photos
+from vision101.photos.split import split_photos
 from vision101.runs import Run, list_constants
 
 
@@ -73,10 +68,9 @@ def main() -> None:
     # Photos, split into subsets with the same number of each class.
     source = find_photos(arguments.data)
     photos = exclude_photos(index_photos(source), source, arguments.exclude)
-    if arguments.resume:
-        split = read_split(run.folder, photos, source)
-    else:
-        split = add_photos(split_photos(photos, arguments.seed, arguments.per_class), arguments.add)
+    split = run.read_split(photos, source) or add_photos(
+        split_photos(photos, arguments.seed, arguments.per_class), arguments.add
+    )
     class_names = list_classes(split["train"])
 
     # TensorFlow takes seconds to load. By now, all that a user could get wrong has been checked.
@@ -118,18 +112,14 @@ def main() -> None:
     # Train, and keep the weights of the epoch that does best on the validation photos.
     settings = recipe._asdict() | list_constants(augmentation, models, schedule)
     run.start(arguments.recipe, f"{arguments.recipe} CNN", settings, source, split)
-    log = TrainingLog(run, epochs)
-    log.restore(model)
-    if run.epochs < epochs:
-        model.fit(
-            train_dataset,
-            validation_data=build_dataset(examples["validation"], batch_size),
-            initial_epoch=run.epochs,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            callbacks=[log],
-        )
-    model.set_weights(log.best_weights)
+    model.fit(
+        train_dataset,
+        validation_data=build_dataset(examples["validation"], batch_size),
+        initial_epoch=run.epochs,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        callbacks=[TrainingLog(run, epochs)],
+    )
     run.end_stage("training")
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
@@ -147,16 +137,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument("--recipe", choices=RECIPES, default="base", help="default: base")
-    defaults = {
-        name: ", ".join(f"{recipe} {getattr(values, name)}" for recipe, values in RECIPES.items())
-        for name in ("image_size", "epochs", "learning_rate")
-    }
-    add_training_arguments(parser, BATCH_SIZE, defaults)
-    arguments = parse_training_arguments(parser, "cnn")
-    for name in defaults:
-        if getattr(arguments, name) is None:
-            setattr(arguments, name, getattr(RECIPES[arguments.recipe], name))
-    return arguments
+    return parse_training_arguments(parser, "cnn", BATCH_SIZE, RECIPES)
 
 
 if __name__ == "__main__":

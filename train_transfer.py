@@ -18,13 +18,14 @@ balanced accuracy of 91 %, and 93 % fine-tuned (7 to 10 minutes more on two proc
 """
 
 import argparse
+import math
 import sys
 
 from vision101.cli import (
     ArgumentParser,
     add_backbone_arguments,
-    add_training_arguments,
     integer_from,
+    parse_training_arguments,
     run_script,
 )
 from vision101.photos.index import index_photos, list_classes
@@ -53,8 +54,10 @@ def main() -> None:
     # Photos, split into subsets with the same number of each class.
     source = find_photos(arguments.data)
     photos = exclude_photos(index_photos(source), source, arguments.exclude)
-    split = add_photos(split_photos(photos, arguments.seed, arguments.per_class), arguments.add)
-    class_names = list_classes(photos)
+    split = run.read_split(photos, source) or add_photos(
+        split_photos(photos, arguments.seed, arguments.per_class), arguments.add
+    )
+    class_names = list_classes(split["train"])
     run.end_stage("photos")
 
     # TensorFlow takes seconds to load. By now, all that a user could get wrong has been checked.
@@ -64,7 +67,7 @@ def main() -> None:
     from vision101.evaluation.report import finish_run
     from vision101.training import models, schedule, views
     from vision101.training.backbones import build_backbone, print_trainable, unfreeze_last_layers
-    from vision101.training.datasets import build_dataset, decode_split
+    from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.features import compute_split_features
     from vision101.training.log import TrainingLog
 
@@ -76,72 +79,73 @@ def main() -> None:
     model = models.join_backbone_and_head(backbone.model, head)
     print_trainable(model)
 
-    def fit(trained: keras.Model, examples: dict, epochs: int, peak: float) -> None:
-        train_dataset = build_dataset(
-            examples["train"], arguments.batch_size, shuffle_seed=arguments.seed, views=True
+    def fit(trained: keras.Model, examples, phase: str, epochs: int, peak: float) -> None:
+        first = 0 if phase == "training" else arguments.epochs
+        train_dataset = build_training_dataset(
+            examples["train"], arguments.batch_size, arguments.seed, epochs, run.epochs - first
         )
-        rate = schedule.build_learning_rate_schedule(peak, epochs * len(train_dataset))
+        steps = math.ceil(len(split["train"]) / arguments.batch_size)
         trained.compile(
-            keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
+            keras.optimizers.AdamW(
+                schedule.build_learning_rate_schedule(peak, epochs * steps),
+                weight_decay=WEIGHT_DECAY,
+            ),
             keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
             metrics=["accuracy"],
         )
         trained.fit(
             train_dataset,
             validation_data=build_dataset(examples["validation"], arguments.batch_size),
-            initial_epoch=run.epochs,
-            epochs=run.epochs + epochs,
-            shuffle=False,  # the dataset does it
-            callbacks=[log],
+            initial_epoch=min(run.epochs, first + epochs),
+            epochs=first + epochs,
+            steps_per_epoch=steps,
+            callbacks=[TrainingLog(run, first + epochs, phase)],
         )
+        run.end_stage(phase)
 
     # Train the head. A frozen backbone gives the same features for the same picture every time, so
     # they are computed once and kept, and the head learns from them.
     examples = compute_split_features(backbone, split, class_names, arguments.views)
     run.end_stage("features")
-    name, title = backbone.name, backbone.title
-    if arguments.fine_tune:
-        name, title = f"{name}-fine-tuned", f"{title}, fine-tuned"
     settings = list_constants(sys.modules[__name__], models, schedule, views)
-    run.start(name, title, settings, source, split)
-    log = TrainingLog(run)
-    fit(head, examples, arguments.epochs, arguments.learning_rate)
-    run.end_stage("training")
+    name = f"{backbone.name}-fine-tuned" if arguments.fine_tune else backbone.name
+    run.start(name, backbone.title, settings, source, split)
+    fit(head, examples, "training", arguments.epochs, arguments.learning_rate)
 
     # On request, train the last layers of the backbone too, on the views themselves.
-    if arguments.fine_tune:
+    fine_tune = arguments.fine_tune and not run.stopped
+    if fine_tune:
+        run.title += ", fine-tuned"
         unfreeze_last_layers(backbone.model, head, arguments.fine_tune)
         print_trainable(model)
         examples = decode_split(split, class_names, image_size, arguments.views)
-        fit(model, examples, FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE)
-        run.end_stage("fine-tuning")
+        fit(model, examples, "fine-tuning", FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE)
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
     # runs well on every machine.
-    trained = models.rebuild_model(model, "float32") if arguments.fine_tune else head
+    trained = models.rebuild_model(model, "float32") if fine_tune else head
     evaluation = evaluate_model(trained, examples, class_names, arguments.target_accuracy)
     if trained is head:  # its layers are the last ones of the model, which are calibrated now
         trained = models.rebuild_model(model, "float32")
     run.end_stage("evaluation")
 
     # Save it, and show what it can do, beside the newest CNN on the same split, if there is one.
-    if not arguments.fine_tune:  # features cannot be shown, so decode the photos
+    if not fine_tune:  # features cannot be shown, so decode the photos
         examples = decode_split({"unseen": split["unseen"]}, class_names, image_size)
     finish_run(run, trained, evaluation, examples["unseen"].inputs, beside="cnn")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
-    add_backbone_arguments(parser, BACKBONE, WEIGHTS)
-    parser.add_argument(
+    transfer = parser.add_argument_group("transfer learning")
+    add_backbone_arguments(transfer, BACKBONE, WEIGHTS)
+    transfer.add_argument(
         "--fine-tune",
         type=integer_from(1),
         metavar="N",
         help="then train the last N layers of the backbone too (default: none)",
     )
-    defaults = {"image_size": IMAGE_SIZE, "epochs": EPOCHS, "learning_rate": LEARNING_RATE}
-    training = add_training_arguments(parser, BATCH_SIZE, defaults)
-    training.add_argument(
+    transfer.add_argument(
         "--views",
         type=integer_from(1, 1000),
         default=VIEWS,
@@ -149,8 +153,8 @@ def parse_arguments() -> argparse.Namespace:
         help="views of each training photo: the plain one, and K - 1 that are varied "
         f"(default: {VIEWS})",
     )
-    parser.set_defaults(**defaults)
-    return parser.parse_args()
+    defaults = argparse.Namespace(image_size=IMAGE_SIZE, epochs=EPOCHS, learning_rate=LEARNING_RATE)
+    return parse_training_arguments(parser, "transfer", BATCH_SIZE, {"": defaults})
 
 
 if __name__ == "__main__":

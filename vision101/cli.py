@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vision101.errors import UserError
 from vision101.files import OUTPUTS_FOLDER
+from vision101.resume import resume_arguments
 
 USAGE_EXIT_CODE = 2
 FAILURE_EXIT_CODE = 1
@@ -36,17 +37,22 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(USAGE_EXIT_CODE, f"{self.prog}: {message} (see --help)\n")
 
 
-def add_training_arguments(
-    parser: argparse.ArgumentParser, batch_size: int, defaults: dict[str, object]
-) -> argparse._ArgumentGroup:
-    """Add the flags of a training script: first those that a learner needs, then the others.
+def parse_training_arguments(
+    parser: argparse.ArgumentParser, kind: str, batch_size: int, recipes: dict[str, object]
+) -> argparse.Namespace:
+    """Add the flags that training scripts share, first those that a learner needs, and parse all.
 
-    The script itself sets the defaults of --image-size, --epochs and --learning-rate; `defaults`
-    says what they are, for the help.
-
-    Returns:
-        The group of those about training, for what the script adds to it.
+    Args:
+        parser: With the script's own flags; --recipe among them, where there are several.
+        kind: What `Run` calls the script's runs.
+        batch_size: Default of --batch-size.
+        recipes: For each recipe its defaults: image_size, epochs and learning_rate; a script
+            without recipes calls its own "".
     """
+    defaults = {
+        name: ", ".join(f"{recipe} {getattr(of, name)}".strip() for recipe, of in recipes.items())
+        for name in ("image_size", "epochs", "learning_rate")
+    }
     add_data_argument(parser)
     parser.add_argument(
         "--seed",
@@ -110,7 +116,19 @@ def add_training_arguments(
         f"unsure for that, it says so (default: {TARGET_ACCURACY})",
     )
     add_output_argument(output, "where the run's folder is made")
-    return training
+    output.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with an interrupted run, the folder RUN, as if nothing had happened; all other "
+        "flags are those of that run",
+    )
+    arguments = parser.parse_args()
+    recipe = recipes[vars(arguments).get("recipe", "")]
+    for name in defaults:
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, getattr(recipe, name))
+    return resume_arguments(parser, arguments, kind) if arguments.resume else arguments
 
 
 def add_explore_arguments(

@@ -1,11 +1,9 @@
 """An interrupted run goes on: with its own flags, its own split, and Ctrl-C that can be trusted."""
 
 import argparse
-from dataclasses import replace
-from pathlib import Path
 
 from vision101.errors import UserError, shown_path
-from vision101.runs import PAGE_NAME, RESULTS_NAME, read_config, read_json
+from vision101.runs import CHECKPOINTS, PAGE_NAME, read_config
 
 # Flags that say where a run lies, rather than what it does.
 OF_THE_FOLDER = ("name", "output_dir", "resume")
@@ -33,7 +31,7 @@ def resume_arguments(
     if config["kind"] != kind:
         other = {"cnn": "train_cnn.py", "transfer": "train_transfer.py"}[config["kind"]]
         raise UserError(f"{flag}: a run of {other}; resume it with that script")
-    if (folder / PAGE_NAME).exists() and not read_json(folder / RESULTS_NAME).get("stopped_epoch"):
+    if (folder / PAGE_NAME).exists() and not any(folder.glob(CHECKPOINTS)):
         raise UserError(f"{flag}: finished; there is nothing left to do")
     # Flags that were given are those that a parser does not leave as they are.
     unset = object()

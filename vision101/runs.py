@@ -11,11 +11,14 @@ import itertools
 import json
 import platform
 import time
+import zipfile
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
+
+import numpy as np
 
 from vision101.errors import UserError, shown_path
 from vision101.files import (
@@ -27,7 +30,7 @@ from vision101.files import (
 )
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.sources import PhotoSource
-from vision101.photos.split import EVALUATED_SUBSETS, hash_split, write_split
+from vision101.photos.split import EVALUATED_SUBSETS, hash_split, read_split, write_split
 
 CONFIG_NAME = "config.json"
 LOG_NAME = "log.csv"
@@ -69,13 +72,13 @@ class Run:
         arguments: The flags of the script.
         seconds: For each stage that has ended, in order, its seconds.
         folder: The folder of the run; from `start` on, like all that follows.
-        title: What a person reads as its name.
+        model_title: What a person reads as the name of its model.
         source: Where the photos came from.
         split: What `split_photos` returned.
         class_names: In the order of the model's outputs.
         config: What `config.json` holds.
         history: Of every epoch `accuracy`, `loss`, `val_accuracy` and `val_loss`, as lists.
-        stopped: Whether its training was asked to stop before its last epoch.
+        stopped: In which epoch its training was told to stop, in words; "" if it was not.
     """
 
     unfinished: "Run | None" = None  # the one that is started and not finished, in this process
@@ -88,8 +91,14 @@ class Run:
         progress = read_progress(self.folder) if self.folder else {}
         self.seconds = progress.get("seconds", {})
         self.history = progress.get("history", {})
-        self.stopped = False
+        self.stopped = ""
         self._stage_start = time.monotonic()
+
+    @property
+    def title(self) -> str:
+        """What a person reads as its name."""
+        title = ", ".join(filter(None, (self.model_title, self.stopped)))
+        return title + (" on painted sample photos" if self.source.painted else "")
 
     @property
     def epochs(self) -> int:
@@ -101,11 +110,26 @@ class Run:
         """The epoch of the best validation accuracy, the first of several, counted from 1."""
         return 1 + self.history["val_accuracy"].index(max(self.history["val_accuracy"]))
 
+    def seconds_so_far(self, stage: str) -> dict[str, float]:
+        """Return `seconds` with the time until now booked on a stage that has not ended."""
+        now = self.seconds.get(stage, 0) + time.monotonic() - self._stage_start
+        return self.seconds | {stage: round(now, 2)}
+
     def end_stage(self, name: str) -> None:
         """Book the time since the last stage ended on `name`."""
-        now = time.monotonic()
-        self.seconds[name] = round(self.seconds.get(name, 0) + now - self._stage_start, 2)
-        self._stage_start = now
+        self.seconds = self.seconds_so_far(name)
+        self._stage_start = time.monotonic()
+
+    def read_split(self, photos: list[Photo], source: PhotoSource) -> dict[str, list[Photo]] | None:
+        """Return the split of a run that is resumed, less photos that are gone or changed, which
+        are named; None for a new run.
+        """
+        if not self.folder:
+            return None
+        split, missing = read_split(self.folder, photos, source)
+        for path in missing:
+            print(f"Left out: {path}: missing, or changed since the run started")
+        return split
 
     def start(
         self,
@@ -119,18 +143,19 @@ class Run:
 
         Args:
             recipe: What tells the run from others of its kind; a part of the folder's name.
-            title: What a person reads as its name.
+            title: What a person reads as the name of its model.
             settings: What makes the recipe and has no flag; where it has, the flag counts.
             source: Where the photos came from.
             split: What `split_photos` returned.
         """
         self.source, self.split = source, split
-        self.title = title + (" on painted sample photos" if source.painted else "")
+        self.model_title = title
         self.class_names = list_classes(split["train"])
         flags = vars(self.arguments)
         Run.unfinished = self
         if self.folder:
             self.config = read_config(self.folder)
+            settings = {name: value for name, value in settings.items() if name not in flags}
             _check_settings(self.folder, self.config, settings)
             return
         self.folder = create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
@@ -161,6 +186,8 @@ class Run:
         self._write_predictions(evaluation)
         finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
         results = {"title": self.title, "finished": finished, "seconds": self.seconds} | results
+        if self.stopped:
+            results["stopped"] = self.stopped
         write_json(self.folder / RESULTS_NAME, results)
         Run.unfinished = None
 
@@ -218,7 +245,8 @@ def read_progress(folder: Path) -> dict:
         try:
             with np.load(path) as saved:
                 progress = json.loads(str(saved["progress"]))
-                newest = max(newest, progress, key=lambda entry: len(entry.get("history", {"loss": ()})["loss"]))
+            if not newest or len(progress["history"]["loss"]) > len(newest["history"]["loss"]):
+                newest = progress
         except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{shown_path(path)}: damaged ({error}); remove the run, and train again"

@@ -1,13 +1,15 @@
 """Splits photos into train, validation, unseen and surplus: balanced, fair and repeatable."""
 
+import csv
 import hashlib
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
-from vision101.errors import UserError
+from vision101.errors import UserError, shown_path
 from vision101.files import write_table
 from vision101.photos.duplicates import find_near_duplicates, number_groups
-from vision101.photos.index import Photo
+from vision101.photos.index import Photo, index_file
 from vision101.photos.sources import PhotoSource
 
 # In the order in which they are filled. What is in no earlier subset is surplus.
@@ -103,6 +105,38 @@ def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSo
         for photo in split[subset]
     )
     write_table(run_folder / "split.csv", ("path", "label", "part", "sha256"), rows)
+
+
+def read_split(
+    run_folder: Path, photos: list[Photo], source: PhotoSource
+) -> tuple[dict[str, list[Photo]], list[str]]:
+    """Read back what `write_split` wrote.
+
+    Args:
+        run_folder: Folder of the run.
+        photos: The readable photos of the source. Those that a list added lie elsewhere.
+        source: Where the photos came from.
+
+    Returns:
+        The split, and the paths of photos that are gone or were changed, and so are left out.
+
+    Raises:
+        UserError: `split.csv` is missing or damaged.
+    """
+    known = {source.place(photo.path): photo for photo in photos}
+    split, missing = {subset: [] for subset in SUBSETS}, []
+    path = run_folder / "split.csv"
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            for row in csv.DictReader(file):
+                photo = known.get(row["path"]) or index_file(Path(row["path"]), row["label"])
+                if photo.problem or photo.sha256 != row["sha256"]:
+                    missing.append(row["path"])
+                else:
+                    split[row["part"]].append(replace(photo, class_name=row["label"]))
+    except (OSError, LookupError, csv.Error) as error:
+        raise UserError(f"{shown_path(path)}: missing or damaged ({error}); train again") from error
+    return {subset: sort_photos(members) for subset, members in split.items()}, missing
 
 
 def hash_split(split: dict[str, list[Photo]]) -> str:

@@ -145,7 +145,7 @@ def build_training_dataset(
                 batch = positions[start : start + batch_size]
                 # Drawn for earlier epochs too, so that those after them are the same.
                 view = () if views is None else (generator.integers(views, size=len(batch)),)
-                if epoch >= first_epoch:
+                if epoch >= min(first_epoch, epochs - 1):  # Keras wants a batch to look at
                     inputs, labels = examples.inputs[(batch, *view)], examples.labels[batch]
                     if augment is not None:
                         inputs, labels = augment(inputs, labels, (seed, epoch, start))

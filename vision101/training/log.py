@@ -1,4 +1,4 @@
-"""The log of a training: every epoch, the weights of the best one, and all it takes to go on later."""
+"""The log of a training: every epoch, the weights of the best one, and what it takes to go on."""
 
 import json
 import signal
@@ -23,37 +23,29 @@ class TrainingLog(keras.callbacks.Callback):
     so far. A second one interrupts as it does elsewhere.
 
     Args:
-        run: A started run. Its `history` is filled, and its `stopped` is set.
-        phase: Name of this `fit` among those of the run.
-
-    Attributes:
-        best_weights: What `get_weights` returned after the best epoch; from `restore` on.
+        run: A started run. Its `history` is filled, and `stopped` where it was stopped.
+        epochs: Of the whole training.
+        phase: Name of this `fit`, and of the stage, among those of the run.
 
     Raises:
         UserError: In `fit`, after an epoch in which the loss became infinite or NaN.
     """
 
-    def __init__(self, run: Run, phase: str = "training"):
+    def __init__(self, run: Run, epochs: int, phase: str = "training"):
         super().__init__()
-        self.run = run
+        self.run, self.epochs, self.phase = run, epochs, phase
         self.path = run.folder / f"checkpoint-{phase}.npz"
         self.best_accuracy = max(run.history.get("val_accuracy", [-1.0]))
 
-    def restore(self, model: keras.Model) -> None:
-        """Give a compiled model, and its optimizer, the state that an interrupted run left them in;
-        without a checkpoint, they stay as they are.
-        """
-        self.best_weights = model.get_weights()
-        if self.path.exists():
-            model.optimizer.build(model.trainable_variables)
-            with np.load(self.path) as saved:
-                for variable, name in _name_variables(model):
-                    variable.assign(saved[name])
-                self.best_weights = [
-                    saved[f"best/{number}"] for number in range(len(self.best_weights))
-                ]
-
     def on_train_begin(self, logs=None):
+        self.best_weights = self.model.get_weights()
+        if self.path.exists():
+            self.model.optimizer.build(self.model.trainable_variables)
+            with np.load(self.path) as saved:
+                for variable, name in _name_variables(self.model):
+                    variable.assign(saved[name])
+                numbers = range(len(self.best_weights))
+                self.best_weights = [saved[f"best/{number}"] for number in numbers]
         self.handlers = {
             number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)
         }
@@ -64,7 +56,7 @@ class TrainingLog(keras.callbacks.Callback):
             signal.signal(number, handler)
         if not self.run.history:
             signal.raise_signal(number)  # nothing to complete a run from
-        self.run.stopped = True
+        self.run.stopped = f"stopped in epoch {self.run.epochs + 1} of {self.epochs}"
         print(
             "\nStopping after this step; the run is completed with the best epoch so far. Ctrl-C "
             f"again stops at once, and leaves {shown_path(self.run.folder)} to resume."
@@ -93,12 +85,14 @@ class TrainingLog(keras.callbacks.Callback):
             self.best_weights = self.model.get_weights()
         arrays = {name: variable.numpy() for variable, name in _name_variables(self.model)}
         arrays |= {f"best/{number}": weights for number, weights in enumerate(self.best_weights)}
+        progress = json.dumps({"history": history, "seconds": self.run.seconds_so_far(self.phase)})
         with write_atomically(self.path) as temporary:
-            np.savez(temporary, history=json.dumps(history), **arrays)
+            np.savez(temporary, progress=progress, **arrays)
 
     def on_train_end(self, logs=None):
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
+        self.model.set_weights(self.best_weights)
 
 
 def _name_variables(model: keras.Model) -> list[tuple[keras.Variable, str]]:
