@@ -1,10 +1,12 @@
 """How much time train_transfer.py saves: it beside the plain way, one after the other.
 
     python benchmarks/transfer_speed.py --data my_photos/
+    python benchmarks/transfer_speed.py --data my_photos/ --image-size 32 --epochs 2    to try it
 
-The backbone is a ResNet50 with random weights: what it learnt does not change the time. Times are
-those of whole processes, from start to exit. The first run starts with nothing kept, in a copy of
-the project; the second one trains another head. Nothing else should run on the machine.
+The backbone is a ResNet50 with random weights: what it learned does not change the time. The first
+run starts with nothing kept, in a copy of the project; the second one trains another head. Prints
+the seconds of each process, from start to exit, and how many times those of the first two runs that
+is. Nothing else should run on the machine.
 """
 
 import argparse
@@ -15,8 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
-VIEWS, EPOCHS = 4, 20
+PROJECT = Path(__file__).resolve().parents[1]
+VIEWS = 4  # of each training photo
+FIRST, SECOND = "train_transfer.py, first run", "train_transfer.py, another head"
 
 
 def main() -> None:
@@ -27,25 +30,23 @@ def main() -> None:
         shutil.copytree(PROJECT, copy, ignore=ignored)
         transfer = (
             *(copy / "train_transfer.py", "--data", arguments.data.resolve()),
-            *("--weights", "none", "--views", VIEWS, "--epochs", EPOCHS),
+            *("--weights", "none", "--views", VIEWS),
+            *("--epochs", arguments.epochs, "--image-size", arguments.image_size),
         )
-        seconds = {"train_transfer.py, first run": measure(*transfer)}
-        (run,) = (copy / "outputs").glob("*-transfer-*")
-        second = measure(*transfer, "--learning-rate", 3e-4, "--batch-size", 64)
-        seconds["train_transfer.py, another head"] = second
+        seconds = {FIRST: measure_seconds(*transfer)}
+        (run,) = (copy / "outputs").iterdir()
+        another_head = ("--learning-rate", 3e-4, "--batch-size", 64)
+        seconds[SECOND] = measure_seconds(*transfer, *another_head)
         for precision in arguments.precisions:
-            plain = (
-                *(copy / "benchmarks" / "plain_transfer.py", run, "--data", arguments.data),
-                *("--epochs", EPOCHS, "--precision", precision),
-            )
-            seconds[f"the plain way, {precision}"] = measure(*plain)
-    first = seconds["train_transfer.py, first run"]
+            plain = (copy / "benchmarks" / "plain_transfer.py", run, "--precision", precision)
+            seconds[f"the plain way, {precision}"] = measure_seconds(*plain)
     print(f"\n{'':34}{'seconds':>8}  {'times the first run':>20}  {'times the second':>17}")
     for name, value in seconds.items():
-        print(f"{name:34}{value:8.0f}  {value / first:20.1f}  {value / second:17.1f}")
+        first, second = value / seconds[FIRST], value / seconds[SECOND]
+        print(f"{name:34}{value:8.0f}  {first:20.1f}  {second:17.1f}")
 
 
-def measure(*command) -> float:
+def measure_seconds(*command) -> float:
     """Run a Python script and return its seconds."""
     print(*command, flush=True)
     start = time.perf_counter()
@@ -58,6 +59,8 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, metavar="PHOTOS")
+    parser.add_argument("--image-size", type=int, default=224, help="default: 224")
+    parser.add_argument("--epochs", type=int, default=20, help="default: 20")
     parser.add_argument(
         "--precisions",
         nargs="+",

@@ -101,7 +101,8 @@ def test_picture_page_and_table_are_written(run_compare, tmp_path):
     make_run(tmp_path, "b", "base CNN", wrong=range(9))
     shown, complaints = run_compare("--output-dir", tmp_path)
     (folder,) = tmp_path.glob("*-compare")
-    assert {path.name for path in folder.iterdir()} == {"comparison.png", "report.html", "table.md"}
+    files = {path.name for path in folder.iterdir() if path.is_file()}
+    assert files == {"comparison.png", "report.html", "table.md"}
     assert str(folder) in shown.splitlines()[-1]
     assert "tuned CNN is right where base CNN is wrong on 8 photos" in shown
     assert complaints == ""
@@ -126,7 +127,7 @@ def test_features_are_not_added_to_training(run_compare, tmp_path):
     shown, _ = run_compare("--markdown", "--output-dir", tmp_path)
     assert "| transfer | 1,234,567 | 2 min | 28 s | 12 ms |" in shown
     assert "| transfer | 1,234,567 | 5 s | 28 s | 12 ms |" in shown
-    assert "| transfer | 90.0 ± 0.0 | 90.0 | 90.0 | 2 min | 28 s |" in shown
+    assert "| transfer | 90.0 ± 0.0 | 90.0 | 90.0 | 28 s |" in shown
 
 
 def test_markdown_is_only_tables_and_writes_nothing(run_compare, tmp_path):

@@ -22,13 +22,11 @@ class SeedGroup(NamedTuple):
     Attributes:
         title: Tells their recipe from others on the same photos.
         scores: Balanced accuracy on unseen photos, 0-1, under each seed: the mean of its runs.
-        features_seconds: The longest of a run, since the others find what it kept.
         training_seconds: Mean of the runs.
     """
 
     title: str
     scores: dict[int, float]
-    features_seconds: float | None
     training_seconds: float
 
     @property
@@ -45,13 +43,11 @@ def group_by_split(runs: list[ComparedRun]) -> dict[str, list[ComparedRun]]:
     for run in sorted(runs, key=lambda run: run.score, reverse=True):
         groups[run.config["split_hash"]].append(run)
     splits = {}
-    for group in sorted(
-        groups.values(), key=lambda runs: (runs[0].photos_name, runs[0].config["seed"])
-    ):
-        config = group[0].config
-        heading = f"Split {config['split_hash'][:8]}, seed {config['seed']}: {group[0].photos_name}"
-        splits[heading] = _tell_apart(group, "name", "target_accuracy")
-    return splits
+    for group in groups.values():
+        photos, config = group[0].photos_name, group[0].config
+        heading = f"Split {config['split_hash'][:8]}, seed {config['seed']}: {photos}"
+        splits[photos, config["seed"], heading] = _tell_apart(group, "name", "target_accuracy")
+    return {key[-1]: splits[key] for key in sorted(splits)}
 
 
 def group_by_recipe(runs: list[ComparedRun]) -> dict[str, list[SeedGroup]]:
@@ -85,7 +81,6 @@ def _group_seeds(titled: ComparedRun, runs: list[ComparedRun]) -> SeedGroup:
     return SeedGroup(
         titled.title,
         {seed: statistics.mean(of_seed) for seed, of_seed in scores.items()},
-        max(filter(None, (run.features_seconds for run in runs)), default=None),
         statistics.mean(run.training_seconds for run in runs),
     )
 

@@ -68,9 +68,9 @@ def load_runs(folders: list[Path], output_folder: Path) -> tuple[list[ComparedRu
     started = [] if folders else sorted(path.parent for path in output_folder.glob("*/config.json"))
     unfinished = [path.name for path in started if not (path / "results.json").exists()]
     if unfinished:
-        count = f"{len(unfinished)} runs" if len(unfinished) > 1 else "1 run"
+        runs_did = "1 run did" if len(unfinished) == 1 else f"{len(unfinished)} runs did"
         names = ", ".join(unfinished)
-        left_out.append(f"{count} did not finish: {names}; remove them or train again")
+        left_out.append(f"{runs_did} not finish: {names}; remove them or train again")
     return runs, left_out
 
 

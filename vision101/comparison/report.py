@@ -28,7 +28,7 @@ SHOWN_PAIRS = 15
 # Characters of a terminal that does not tell its width, and of a table's first column and headings
 # at most, before they take another line.
 TERMINAL_WIDTH = 100
-LABEL_WIDTH = 30
+LABEL_WIDTH = 28
 HEADING_WIDTH = 10
 
 
@@ -61,9 +61,9 @@ TERMS = Section(
         "Coverage is the share of photos on which the model is sure enough for its prediction to "
         "be accepted; the others are left to a person. Accepted accuracy is how many of the "
         "accepted predictions are right.",
-        "Features are those of a pretrained network. They are computed once and kept: a run that "
-        "took only seconds for them found them. Training comes on top. Prediction is the time of a "
-        "photo, one of many at once.",
+        "Features are those of a pretrained network: one run computes and keeps them, and later "
+        "ones find them in seconds. Training comes on top. Prediction is the time of a photo, one "
+        "of many at once.",
     ],
 )
 
@@ -73,17 +73,15 @@ def describe_splits(splits: dict[str, list[ComparedRun]], pairs: list[list[Pair]
     sections, total = [], sum(map(len, pairs))
     for (heading, runs), split_pairs in zip(splits.items(), pairs, strict=True):
         folders = [[run.title, shown_path(run.folder), run.config["photos"]] for run in runs]
-        sections.append(
-            Section(
-                heading,
-                _tabulate_runs(runs),
-                _note_targets(runs) + _note_tests(runs, len(split_pairs), total),
-                [_judge_pair(pair) for pair in split_pairs],
-                Table(
-                    "Where these runs and their photos lie", ["run", "folder", "photos"], folders
-                ),
-            )
+        caption = "Where these runs and their photos lie"
+        section = Section(
+            heading,
+            _tabulate_runs(runs),
+            _note_targets(runs) + _note_tests(runs, len(split_pairs), total),
+            [_judge_pair(pair) for pair in split_pairs],
+            Table(caption, ["run", "folder", "photos"], folders),
         )
+        sections.append(section)
     return sections
 
 
@@ -138,18 +136,15 @@ def _note_targets(runs: list[ComparedRun]) -> list[str]:
 def _note_tests(runs: list[ComparedRun], pairs: int, total: int) -> list[str]:
     if len(runs) == 1:
         return ["Nothing to compare with: it is the only run on this split."]
-    notes = []
-    if pairs:
-        number = f"{total} pairs compared in all, and p corrected for their number (Holm)"
-        notes.append(
-            "Does one run do better by more than chance? McNemar's exact test, on the same unseen "
-            f"photos; {number if total > 1 else 'one pair compared'}."
-        )
+    number = f"{total} pairs compared in all, and p corrected for their number (Holm)"
+    test = (
+        "Does one run do better by more than chance? McNemar's exact test, on the same unseen "
+        f"photos; {number if total > 1 else 'one pair compared'}."
+    )
+    notes = [test] if pairs else []
     if missing := math.comb(len(runs), 2) - pairs:
-        notes.append(
-            f"{_count(missing, 'pair')} could not be tested: their {PREDICTIONS_NAME} are not "
-            "about the same photos."
-        )
+        problem = f"their {PREDICTIONS_NAME} are not about the same photos"
+        notes.append(f"{_count(missing, 'pair')} could not be tested: {problem}.")
     return notes
 
 
@@ -178,8 +173,8 @@ def describe_recipes(photo_sets: dict[str, list[SeedGroup]]) -> list[Section]:
         headings = ["mean", *(f"seed {seed}" for seed in seeds)]
         means, differences = [], []
         for group in groups:
-            times = map(format_seconds, (group.features_seconds, group.training_seconds))
-            means.append([group.title, *_format_scores(group.scores, seeds), *times])
+            training = format_seconds(group.training_seconds)
+            means.append([group.title, *_format_scores(group.scores, seeds), training])
         for better, other in itertools.combinations(groups, 2):
             shared = better.scores.keys() & other.scores.keys()
             by_seed = {seed: better.scores[seed] - other.scores[seed] for seed in shared}
@@ -187,14 +182,11 @@ def describe_recipes(photo_sets: dict[str, list[SeedGroup]]) -> list[Section]:
                 title = f"{better.title} minus {other.title}"
                 differences.append([title, *_format_scores(by_seed, seeds, "+")])
         caption = (
-            "Balanced accuracy on unseen photos (%): mean ± standard deviation, and each seed. "
-            "Training: mean; features: the longest, since they are kept for the other seeds."
+            "Balanced accuracy on unseen photos (%): mean ± standard deviation, and each seed."
         )
-        tables = [Table(caption, ["recipe", *headings, "features", "training"], means)]
+        tables = [Table(caption, ["recipe", *headings, "training"], means)]
         if differences:
-            caption = (
-                "Differences on the same seed, in points: mean ± standard deviation, and each."
-            )
+            caption = "Differences on the same seed, in points."
             tables.append(Table(caption, ["pair", *headings], differences))
         notes = [
             "Each seed is another split and another training: one seed alone may be off by as "
@@ -296,9 +288,9 @@ def plot_comparison(
         for heading, members in panels.items()
     }
     # Inches: in each panel, all rows have room for the lines of the longest label.
-    lines = [max(1 + text.count("\n") for text in texts) for texts in labels.values()]
-    rows = [len(members) for members in panels.values()]
-    heights = [0.7 + count * (0.17 + 0.18 * most) for count, most in zip(rows, lines, strict=True)]
+    most_breaks = [max(text.count("\n") for text in texts) for texts in labels.values()]
+    sizes = zip(labels.values(), most_breaks, strict=True)
+    heights = [0.7 + len(texts) * (0.35 + 0.18 * breaks) for texts, breaks in sizes]
     figure, all_axes = plt.subplots(
         len(panels),
         figsize=(6.4, 0.6 + sum(heights)),

@@ -58,18 +58,17 @@ def compare_pairs(splits: dict[str, list[ComparedRun]]) -> list[list[Pair]]:
 def _count_outcomes(first: ComparedRun, second: ComparedRun) -> Pair:
     from scipy.special import bdtr  # here, since --help need not wait for it
 
-    right = [[right for *_, right in run.outcomes] for run in (first, second)]
-    counts = Counter(zip(*right, strict=True))
-    first_only, second_only = counts[True, False], counts[False, True]
-    if second_only > first_only:
-        first, second = second, first
-        first_only, second_only = second_only, first_only
+    pairs = zip(first.outcomes, second.outcomes, strict=True)
+    counts = Counter((one[-1], other[-1]) for one, other in pairs)
+    more, fewer = counts[True, False], counts[False, True]
+    if fewer > more:
+        return _count_outcomes(second, first)
     # The exact sign test: how often fair coins fall as unequally, or more so. At p = 1/2 both tails
     # are alike; where they meet in the middle, twice one is more than 1. This loads in a third of
     # the time of scipy.stats, whose binomtest gives the same.
-    p_value = min(1.0, 2 * float(bdtr(second_only, first_only + second_only, 0.5)))
-    both = counts[True, True], counts[False, False]
-    return Pair(first.title, second.title, both[0], first_only, second_only, both[1], p_value)
+    p_value = min(1.0, 2 * float(bdtr(fewer, more + fewer, 0.5)))
+    right, wrong = counts[True, True], counts[False, False]
+    return Pair(first.title, second.title, right, more, fewer, wrong, p_value)
 
 
 def holm_correction(p_values: list[float]) -> list[float]:

@@ -37,8 +37,10 @@ def read_file(path: Path) -> io.BytesIO:
     """Return the content of a file as a file in memory, or raise UnreadablePhotoError."""
     try:
         return io.BytesIO(path.read_bytes())
+    except FileNotFoundError:
+        raise UnreadablePhotoError("no such file") from None
     except OSError as error:
-        raise UnreadablePhotoError(error.strerror.lower()) from error
+        raise UnreadablePhotoError(f"cannot be opened: {error.strerror}") from error
 
 
 def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Image:
@@ -104,9 +106,7 @@ def read_pixels(file: Path | BinaryIO, image_size: int) -> np.ndarray:
 def read_ahead(
     read: Callable, items: Sequence, description: str, unit: str = " photos"
 ) -> Iterator:
-    """Yield `read(item)` for each item, in order, on all cores, with a progress bar.
-    Only a few are ever read ahead of need, so memory stays small however many there are.
-    """
+    """Yield `read(item)` of each item, in order, on all cores, few ahead, with a progress bar."""
     following, pool = iter(items), ThreadPoolExecutor(os.cpu_count())
     ahead = deque(pool.submit(read, item) for item in itertools.islice(following, READ_AHEAD))
     try:
