@@ -83,6 +83,7 @@ def finish_run(
         )
         print_scores(other.results, other.title)
     write_run_report(run.folder, results, run.config, evaluation, model, unseen, run.split)
+    run.remove_checkpoints()
     print(f"Pictures, model and scores are in {shown_path(run.folder)}")
 
 
