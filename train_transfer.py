@@ -115,7 +115,7 @@ def main() -> None:
     # On request, train the last layers of the backbone too, on the views themselves.
     fine_tune = arguments.fine_tune and not run.stopped
     if fine_tune:
-        run.title += ", fine-tuned"
+        run.model_title += ", fine-tuned"
         unfreeze_last_layers(backbone.model, head, arguments.fine_tune)
         print_trainable(model)
         examples = decode_split(split, class_names, image_size, arguments.views)

@@ -140,6 +140,8 @@ def build_training_dataset(
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         generator = np.random.default_rng(seed)
         for epoch in range(epochs):
+            if epoch:
+                iter(order)  # as `fit` does with a dataset of one epoch: seeds keep their meaning
             positions = next(iter(order)).numpy()
             for start in range(0, count, batch_size):
                 batch = positions[start : start + batch_size]
