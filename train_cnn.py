@@ -118,6 +118,7 @@ def main() -> None:
         initial_epoch=run.epochs,
         epochs=epochs,
         steps_per_epoch=steps,
+        shuffle=False,  # the dataset does it
         callbacks=[TrainingLog(run, epochs)],
     )
     run.end_stage("training")

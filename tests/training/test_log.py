@@ -13,7 +13,9 @@ from vision101.training.log import TrainingLog
 
 @pytest.fixture
 def log(tmp_path):
-    return TrainingLog(SimpleNamespace(folder=tmp_path, history={}))
+    run = SimpleNamespace(folder=tmp_path, history={}, stopped="", epochs=0)
+    run.seconds_so_far = lambda stage: {stage: 1.0}
+    return TrainingLog(run, epochs=9)
 
 
 def train(log: TrainingLog, model: keras.Model, accuracies: list[float], first: int = 0) -> None:
@@ -31,7 +33,9 @@ def train(log: TrainingLog, model: keras.Model, accuracies: list[float], first: 
 @pytest.fixture
 def model():
     inputs = keras.Input((2,))
-    return keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    model.compile("sgd", "mse")
+    return model
 
 
 def test_model_is_left_with_the_weights_of_its_first_best_epoch(log, model):

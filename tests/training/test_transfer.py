@@ -17,7 +17,7 @@ from vision101.photos.reading import read_pixels
 from vision101.photos.sources import find_photos
 from vision101.training import backbones, features
 from vision101.training.backbones import build_backbone, unfreeze_last_layers
-from vision101.training.datasets import build_dataset, decode_photos
+from vision101.training.datasets import build_training_dataset, decode_photos
 from vision101.training.features import compute_features
 from vision101.training.models import (
     build_head,
@@ -241,8 +241,9 @@ def test_kept_features_and_the_plain_way_give_the_same_model(backbone, photos, t
         trained = model if plain else head
         examples = by_photos if plain else by_photos._replace(inputs=by_features)
         trained.compile("sgd", "categorical_crossentropy")
-        dataset = build_dataset(examples, 4, shuffle_seed=0, views=True)
-        trained.fit(dataset, epochs=3, shuffle=False, verbose=0)
+        dataset = build_training_dataset(examples, 4, seed=0, epochs=3)
+        steps = -(-len(examples.labels) // 4)
+        trained.fit(dataset, epochs=3, steps_per_epoch=steps, verbose=0)
         weights.append(head.get_weights())
     for kept, plain in zip(*weights, strict=True):
         np.testing.assert_allclose(kept, plain, atol=1e-4)
