@@ -91,7 +91,7 @@ def main() -> None:
     crop_size = round(recipe.crop * arguments.image_size)
     augment = augmentation.Augmentation(crop_size, recipe.mixup) if crop_size else None
     train_dataset = build_training_dataset(
-        examples["train"], batch_size, arguments.seed, epochs, run.epochs, augment
+        examples["train"], batch_size, arguments.seed, run.epochs, augment
     )
     steps = math.ceil(len(split["train"]) / batch_size)
 

@@ -82,7 +82,7 @@ def main() -> None:
     def fit(trained: keras.Model, examples, phase: str, epochs: int, peak: float) -> None:
         first = 0 if phase == "training" else arguments.epochs
         train_dataset = build_training_dataset(
-            examples["train"], arguments.batch_size, arguments.seed, epochs, run.epochs - first
+            examples["train"], arguments.batch_size, arguments.seed, run.epochs - first
         )
         steps = math.ceil(len(split["train"]) / arguments.batch_size)
         rate = schedule.build_learning_rate_schedule(peak, epochs * steps)

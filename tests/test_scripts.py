@@ -18,7 +18,7 @@ from vision101.cli import run_script as run_main
 from vision101.photos.index import index_photos
 from vision101.photos.reading import read_pixels
 from vision101.runs import find_run, read_run
-from vision101.training import schedule
+from vision101.training import augmentation, schedule
 
 SUBSETS = ("train", "validation", "unseen", "surplus")
 
@@ -92,7 +92,7 @@ def test_config_tells_how_to_repeat_the_run(finished_run):
     assert (config["network"], config["crop"]) == ("base_cnn", 1.0)
     # So are the constants of modules, without which an edited script would pass for the same.
     assert config["warm_up_share"] == schedule.WARM_UP_SHARE
-    assert config["colour_jitter"]["hue_factor"] == 0.03
+    assert config["hue_jitter"] == augmentation.HUE_JITTER
     assert config["epochs"] == 2
     assert len(config["split_hash"]) == 64
 

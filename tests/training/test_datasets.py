@@ -1,5 +1,8 @@
 """Decoded photos, batches of them, and their random variations."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 
@@ -80,8 +83,9 @@ def test_photo_that_became_another_one_meanwhile_is_named(photo_folder, tmp_path
 
 def train_on(examples, batch_size, seed=0, epochs=1, **options):
     """Return the batches of all epochs, a list of (inputs, labels) of NumPy arrays."""
-    dataset = build_training_dataset(examples, batch_size, seed, epochs, **options)
-    return list(dataset.as_numpy_iterator())
+    dataset = build_training_dataset(examples, batch_size, seed, **options)
+    steps = epochs * math.ceil(len(examples.labels) / batch_size)
+    return list(itertools.islice(dataset.as_numpy_iterator(), steps))
 
 
 def test_batches_keep_photo_and_label_together(numbered):
@@ -115,8 +119,7 @@ def test_training_that_goes_on_sees_what_it_would_have_seen(kind, numbered):
     if kind == "views":
         examples = numbered._replace(inputs=np.stack([numbered.inputs, numbered.inputs + 1], 1))
     whole = train_on(examples, 4, epochs=4, augment=augment)
-    rest = train_on(examples, 4, epochs=4, augment=augment, first_epoch=2)
-    assert len(rest) == 6
+    rest = train_on(examples, 4, epochs=2, augment=augment, first_epoch=2)
     for (images, labels), (same_images, same_labels) in zip(whole[6:], rest, strict=True):
         np.testing.assert_array_equal(images, same_images)
         np.testing.assert_array_equal(labels, same_labels)

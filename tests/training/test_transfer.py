@@ -241,7 +241,7 @@ def test_kept_features_and_the_plain_way_give_the_same_model(backbone, photos, t
         trained = model if plain else head
         examples = by_photos if plain else by_photos._replace(inputs=by_features)
         trained.compile("sgd", "categorical_crossentropy")
-        dataset = build_training_dataset(examples, 4, seed=0, epochs=3)
+        dataset = build_training_dataset(examples, 4, seed=0)
         steps = -(-len(examples.labels) // 4)
         trained.fit(dataset, epochs=3, steps_per_epoch=steps, verbose=0)
         weights.append(head.get_weights())

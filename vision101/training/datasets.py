@@ -1,5 +1,7 @@
 """Decoded photos as `tf.data` pipelines: each photo is decoded once, before the first epoch."""
 
+import itertools
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,20 +115,18 @@ def build_training_dataset(
     examples: Examples,
     batch_size: int,
     seed: int,
-    epochs: int,
     first_epoch: int = 0,
     augment: Augmentation | None = None,
 ) -> tf.data.Dataset:
-    """Build a dataset of the shuffled batches of several epochs, one after another: `fit` needs to
-    be told `steps_per_epoch`.
+    """Build an endless dataset of shuffled batches, epoch after epoch: `fit` needs to be told
+    `steps_per_epoch`.
 
     Args:
         examples: Images or features with their labels. Of views, an epoch has one of each photo.
         batch_size: Photos in a batch; the last one of an epoch may be smaller.
         seed: Decides the order of every epoch, the views, and all chance in `augment`.
-        epochs: Number of all epochs.
-        first_epoch: Where to start, counted from 0: its batches are those that a dataset of all
-            epochs has there.
+        first_epoch: Where to start, counted from 0: its batches are those that a dataset from the
+            first epoch on has there.
         augment: None leaves images as they are.
 
     Returns:
@@ -139,7 +139,7 @@ def build_training_dataset(
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         generator = np.random.default_rng(seed)
-        for epoch in range(epochs):
+        for epoch in itertools.count():
             if epoch:
                 iter(order)  # as `fit` does with a dataset of one epoch: seeds keep their meaning
             positions = next(iter(order)).numpy()
@@ -147,7 +147,7 @@ def build_training_dataset(
                 batch = positions[start : start + batch_size]
                 # Drawn for earlier epochs too, so that those after them are the same.
                 view = () if views is None else (generator.integers(views, size=len(batch)),)
-                if epoch >= min(first_epoch, epochs - 1):  # Keras wants a batch to look at
+                if epoch >= first_epoch:
                     inputs, labels = examples.inputs[(batch, *view)], examples.labels[batch]
                     if augment is not None:
                         inputs, labels = augment(inputs, labels, (seed, epoch, start))
@@ -163,13 +163,16 @@ def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset:
     """Build a dataset of batches (inputs, labels), as `build_training_dataset` does, of examples in
     their order, once.
     """
+    count, class_count = examples.labels.shape
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for start in range(0, len(examples.labels), batch_size):
+        for start in range(0, count, batch_size):
             batch = slice(start, start + batch_size)
             yield examples.inputs[batch].astype(np.float32), examples.labels[batch]
 
-    return _build_from_batches(generate, examples.inputs.shape[1:], examples.labels.shape[1])
+    dataset = _build_from_batches(generate, examples.inputs.shape[1:], class_count)
+    # Keras warns of an end that it did not know of.
+    return dataset.apply(tf.data.experimental.assert_cardinality(math.ceil(count / batch_size)))
 
 
 def _build_from_batches(
