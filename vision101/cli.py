@@ -4,16 +4,19 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from vision101.errors import UserError
+from vision101.errors import UserError, shown_path
 from vision101.files import OUTPUTS_FOLDER
 from vision101.resume import resume_arguments
+from vision101.runs import Run
 
 USAGE_EXIT_CODE = 2
 FAILURE_EXIT_CODE = 1
 INTERRUPTED_EXIT_CODE = 130  # as shells have it: 128 and the number of the signal
+INTERRUPTION_SECONDS = 5  # that libraries have to come to an end
 
 # Values of --precision, see `training.schedule.choose_precision`.
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -283,31 +286,54 @@ def folder_name_part(text: str) -> str:
 def run_script(main: Callable[[], int | None]) -> None:
     """Run a script's `main` and exit with its code; what a user can cause ends with one line.
 
-    A `UserError` exits with 2; Ctrl-C with 130, as shells expect. Anything else is a bug and
-    keeps its traceback.
+    A `UserError` exits with 2; Ctrl-C or SIGTERM with 130, as shells expect. Anything else is a
+    bug and keeps its traceback.
     """
     program = Path(sys.argv[0]).name
     for stream in (sys.stdout, sys.stderr):
         # Names of files may have characters that the terminal, or a file, does not.
         stream.reconfigure(errors="backslashreplace")
-    # A run that is told to end tidies up, as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupted = threading.Event()
+
+    def interrupt(number, frame):
+        # Libraries may swallow the exception or wrap it in another one. Whatever they do, the
+        # script ends soon; files are written atomically, so nothing is damaged.
+        if interrupted.is_set():
+            os._exit(INTERRUPTED_EXIT_CODE)
+        interrupted.set()
+        last_resort = threading.Timer(INTERRUPTION_SECONDS, os._exit, (INTERRUPTED_EXIT_CODE,))
+        last_resort.daemon = True
+        last_resort.start()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    code = USAGE_EXIT_CODE
     try:
         prepare_keras()
-        sys.exit(main())
+        code = main()
+        if not interrupted.is_set():
+            sys.exit(code)
     except UserError as error:
         message = str(error)
+        if Run.unfinished:
+            message += f"; then go on with --resume {shown_path(Run.unfinished.folder)}"
     except BrokenPipeError:
         # Whoever read our output, such as `head`, has seen enough. Python would complain once
         # more when it flushes at exit, so give it somewhere to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILURE_EXIT_CODE)
-    except KeyboardInterrupt:
-        print(f"\n{program}: stopped. A run without results.json is ignored.", file=sys.stderr)
-        sys.exit(INTERRUPTED_EXIT_CODE)
+    except (KeyboardInterrupt, Exception):
+        if not interrupted.is_set():
+            raise
+    if interrupted.is_set():
+        message, code = "stopped", INTERRUPTED_EXIT_CODE
+        if Run.unfinished:
+            folder = shown_path(Run.unfinished.folder)
+            message += f"; go on with: python {program} --resume {folder}"
     # Libraries explain themselves in several lines; ours is one.
     print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(USAGE_EXIT_CODE)
+    sys.exit(code)
 
 
 def prepare_keras() -> None:

@@ -76,6 +76,7 @@ class TrainingLog(keras.callbacks.Callback):
         rows = zip(range(epoch + 1), *(history[name] for name in names), strict=True)
         write_table(self.run.folder / LOG_NAME, ("epoch", *names), rows)
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
+            Run.unfinished = None  # to go on would not help
             raise UserError(
                 f"training diverged in epoch {epoch + 1}, where the loss became infinite or NaN; "
                 "give a smaller --learning-rate (or --fine-tune), or --precision float32"
