@@ -1,6 +1,6 @@
 """Matplotlib as every picture here needs it: drawn to files, readable, in colours for all eyes.
 
-Take `plt` from here: in this module, Matplotlib is set up before anything else imports it.
+Take `plt` from here: importing this module sets Matplotlib up.
 """
 
 import io

@@ -95,7 +95,7 @@ def plot_confidence(run: Run, evaluation: Evaluation) -> bytes:
         label = f"{name} temperature scaling: ECE {100 * calibration['error']:.1f} %"
         points, sizes = (100 * confidences, 100 * accuracies), 20 + 400 * counts / len(labels)
         reliability_axes.plot(*points, color=colour, linewidth=1.5)
-        reliability_axes.scatter(*points, sizes, colour, marker, alpha=0.8, label=label)
+        reliability_axes.scatter(*points, sizes, colour, marker=marker, alpha=0.8, label=label)
     reliability_axes.set(
         title="Reliability diagram (larger marks: more photos)",
         xlabel="confidence (%)",

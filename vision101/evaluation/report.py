@@ -146,8 +146,8 @@ def describe_evaluation(evaluation: Evaluation) -> list[str]:
         f"{_percent(confidence['expected_calibration_error'])} "
         f"({_percent(confidence['uncalibrated_calibration_error'])} before temperature scaling; "
         f"temperature {confidence['temperature']:.2f}). With "
-        f"{evaluation.scores['unseen']['count']} photos, a perfectly calibrated model would show "
-        f"{_percent(confidence['perfect_calibration_error'])}.",
+        f"{evaluation.scores['unseen']['count']} photos, even a perfectly calibrated model would "
+        f"show {_percent(confidence['perfect_calibration_error'])}, by chance.",
         f"False alarms: {_percent(evaluation.out_of_distribution['false_alarms'])} of unseen "
         "photos are flagged as unlike the training photos.",
         accepted,
