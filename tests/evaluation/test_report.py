@@ -27,16 +27,17 @@ SETTINGS = {
 
 
 @pytest.fixture
-def start_run(photo_folder, tmp_path):
+def start_run(photo_folder, monkeypatch, tmp_path):
     """Return a function that starts a run with a model nobody trained, and evaluates it."""
+    monkeypatch.setattr(Run, "unfinished", None)  # which a run that is started here would set
     source = find_photos(str(photo_folder))
     photos = index_photos(source, tmp_path / "data")
     split = split_photos(photos, seed=0)
     examples = decode_split(split, list_classes(photos), 32)
 
     def start(kind: str, target_accuracy: float):
-        outputs = tmp_path / "outputs"
-        run = Run(kind, argparse.Namespace(output_dir=outputs, name=None, seed=0, image_size=32))
+        flags = {"output_dir": tmp_path / "outputs", "name": None, "resume": None}
+        run = Run(kind, argparse.Namespace(**flags, seed=0, image_size=32))
         run.start("test", f"{kind} <b>&", SETTINGS, source, split)
         run.history = {
             "accuracy": [0.4, 0.6],
@@ -47,6 +48,7 @@ def start_run(photo_folder, tmp_path):
         (run.folder / "log.csv").write_text(
             "accuracy,loss,val_accuracy,val_loss\n0.4,1.2,0.3,1.3\n0.6,0.9,0.7,0.8\n"
         )
+        (run.folder / "checkpoint-2.npz").write_bytes(b"")
         model = build_base_cnn(3, 32)
         evaluation = evaluate_model(model, examples, run.class_names, target_accuracy)
         return run, model, evaluation, examples["unseen"].inputs
@@ -62,6 +64,8 @@ def test_a_full_disk_costs_pictures_and_no_model(start_run, photo_folder, capsys
         finish_run(run, model, evaluation, images)
     assert "unseen" in capsys.readouterr().out
 
+    # It can be resumed, which makes up for the pictures, and predicts as it is.
+    assert (run.folder / "checkpoint-2.npz").exists()
     assert read_run(run.folder).results["best_epoch"] == 2
     classifier = load_classifier(run.folder)
     photo = run.split["unseen"][0]
@@ -76,6 +80,7 @@ def test_page_tells_what_the_run_was_and_is(start_run, check_page):
     run, model, evaluation, images = start_run("cnn", 0.1)
     assert evaluation.confidence["coverage"] > 0
     finish_run(run, model, evaluation, images)
+    assert not (run.folder / "checkpoint-2.npz").exists()
     text = check_page(run.folder / "report.html")
     assert "cnn <b>&" in text
     assert "unseen photos (the test set)" in text
