@@ -1,15 +1,22 @@
-"""Matplotlib as every picture here needs it: drawn to files, readable, in colours for all eyes."""
+"""Matplotlib as every picture here needs it: drawn to files, readable, in colours for all eyes.
 
+Take `plt` from here: importing this module sets Matplotlib up.
+"""
+
+import io
 import os
 import warnings
 from pathlib import Path
 
-# Pictures go to files. Notebooks name a backend of their own, which may not be installed here.
-os.environ["MPLBACKEND"] = "Agg"
+# Notebooks name a backend of their own. Where that is not installed, importing Matplotlib fails.
+notebook_backend = os.environ.pop("MPLBACKEND", None)
 
 import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib import font_manager
+
+if notebook_backend is not None:
+    os.environ["MPLBACKEND"] = notebook_backend
 
 from vision101.files import write_atomically
 
@@ -18,7 +25,7 @@ matplotlib.rcdefaults()
 matplotlib.use("Agg")
 matplotlib.rcParams["text.parse_math"] = False  # A dollar in a name is a dollar.
 
-# For names of classes that Matplotlib's own font cannot write, those of these that are there.
+# For class names that Matplotlib's own font cannot write: those of these that are installed.
 FONTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -38,12 +45,18 @@ matplotlib.rcParams["font.family"] = [
 # From Okabe & Ito 2008, "Color Universal Design": people with any colour vision tell them apart.
 BLUE, ORANGE, VERMILION = "#0072B2", "#E69F00", "#D55E00"
 
+# From black through violet to yellow: ever lighter, so that any colour vision can read it.
+HEAT_COLOURS = matplotlib.colormaps["inferno"]
 
-def save_figure(figure: plt.Figure, path: Path, dpi: int = 100) -> None:
-    """Write a picture, whole or not at all, and close it."""
-    with write_atomically(path) as temporary, warnings.catch_warnings():
+
+def save_figure(figure: plt.Figure, path: Path, dpi: int = 100) -> bytes:
+    """Write a picture atomically, close it, and return what the file holds."""
+    picture = io.BytesIO()
+    with warnings.catch_warnings():
         # Where no font has a character, a box stands for it, and that is plain to see.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        # A name without an ending would get one from Matplotlib.
-        figure.savefig(temporary, dpi=dpi, format=path.suffix[1:] or "png")
+        figure.savefig(picture, dpi=dpi, format=path.suffix[1:] or "png")
     plt.close(figure)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(picture.getvalue())
+    return picture.getvalue()

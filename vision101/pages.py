@@ -1,8 +1,7 @@
-"""Pages for a person to read in a browser: whole in one file, opened from disk, with no network."""
+"""Pages to read in a browser: each whole in one file, opened from disk, with no network."""
 
 import base64
 import io
-import mimetypes
 from pathlib import Path
 
 import jinja2
@@ -18,12 +17,8 @@ JPEG_QUALITY = 85
 
 
 def write_report(path: Path, template_name: str, **content: object) -> None:
-    """Fill a template of `vision101/templates` and write the page, whole or not at all.
-
-    Args:
-        path: The page, an `.html` file.
-        template_name: Name of the template's file.
-        content: What the template shows; text is escaped, so names may have any characters.
+    """Fill a template of `vision101/templates` with content, and write the page atomically. Text
+    is escaped, so names may have any characters.
     """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES_FOLDER),
@@ -34,20 +29,18 @@ def write_report(path: Path, template_name: str, **content: object) -> None:
     )
     page = templates.get_template(template_name).render(content)
     with write_atomically(path) as temporary:
-        # A file's name may hold bytes that are no text, and that no page can show.
+        # A file's name may hold bytes that are not text, which no page can show.
         temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
-def embed_picture(picture: Path | np.ndarray) -> str:
-    """Return a picture as the `data:` address of an `img` element.
-
-    Args:
-        picture: Path of a PNG or JPEG file, or uint8 array (height, width, 3), RGB, 0-255.
+def embed_picture(picture: bytes | np.ndarray | Path) -> str:
+    """Return a picture as the `data:` address of an `img` element: a PNG, given as bytes or as the
+    path of its file, or an array, uint8 (height, width, 3), RGB, which becomes a JPEG.
     """
-    if isinstance(picture, Path):
-        content, kind = picture.read_bytes(), mimetypes.guess_type(picture.name)[0]
-    else:
+    if isinstance(picture, np.ndarray):
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
-        content, kind = buffer.getvalue(), "image/jpeg"
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+        kind, content = "jpeg", buffer.getvalue()
+    else:
+        kind, content = "png", picture.read_bytes() if isinstance(picture, Path) else picture
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -6,61 +6,52 @@ from scipy.special import softmax
 
 from vision101.evaluation.calibration import (
     accuracy_by_coverage,
-    apply_temperature,
-    calibrate_model,
     choose_threshold,
     confidence_and_correctness,
+    fit_temperature,
     measure_calibration,
     perfect_calibration_error,
 )
-from vision101.evaluation.scores import predict
-from vision101.training.datasets import Examples
-from vision101.training.models import build_head, expose_features
 
 CLASSES = 3
 
 
 @pytest.fixture
-def overconfident():
-    """Return a head that is three times as sure as it should be, and examples to tell by."""
+def drawn():
+    """Return logits, and one-hot labels that are drawn with the probabilities they stand for."""
     generator = np.random.default_rng(0)
-    features = generator.normal(size=(4000, CLASSES)).astype("float32")
-    drawn = np.array([generator.choice(CLASSES, p=row) for row in softmax(features, axis=1)])
-    head = build_head(CLASSES, CLASSES)
-    head.get_layer("probabilities").set_weights([3 * np.eye(CLASSES), np.zeros(CLASSES)])
-    return head, Examples(features, np.eye(CLASSES)[drawn])
+    logits = generator.normal(size=(4000, CLASSES))
+    labels = [generator.choice(CLASSES, p=row) for row in softmax(logits, axis=1)]
+    return logits, np.eye(CLASSES)[labels]
 
 
-def test_temperature_sets_confidence_right_and_keeps_every_answer(overconfident):
-    head, examples = overconfident
-    before, _ = predict(expose_features(head), examples.inputs)
-    assert measure_calibration(*confidence_and_correctness(examples.labels, before))["error"] > 0.15
-    # BatchNormalization, which has seen nothing yet, scales by 1 / sqrt(1.001).
-    assert calibrate_model(head, examples) == pytest.approx(3, rel=0.1)
-    after, _ = predict(expose_features(head), examples.inputs)
-    assert measure_calibration(*confidence_and_correctness(examples.labels, after))["error"] < 0.03
-    np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
+def calibration_error(labels, probabilities) -> float:
+    return measure_calibration(*confidence_and_correctness(labels, probabilities))["error"]
 
 
-def test_few_photos_that_are_all_right_make_no_certainty(overconfident):
-    head, examples = overconfident
-    before, _ = predict(expose_features(head), examples.inputs)
-    right = np.flatnonzero(before.argmax(axis=1) == examples.labels.argmax(axis=1))[:10]
-    calibrate_model(head, Examples(*(array[right] for array in examples)))
-    after, _ = predict(expose_features(head), examples.inputs)
-    assert after.max(axis=1).mean() < 0.98
+def test_temperature_sets_overconfidence_right(drawn):
+    logits, labels = drawn
+    overconfident = softmax(3 * logits, axis=1)
+    assert calibration_error(labels, overconfident) > 0.15
+    temperature = fit_temperature(labels, overconfident)
+    assert temperature == pytest.approx(3, rel=0.1)
+    assert calibration_error(labels, softmax(3 * logits / temperature, axis=1)) < 0.03
 
 
-def test_calibration_can_be_undone(overconfident):
-    head, examples = overconfident
-    before, _ = predict(expose_features(head), examples.inputs)
-    temperature = calibrate_model(head, examples)
-    after, _ = predict(expose_features(head), examples.inputs)
-    np.testing.assert_allclose(apply_temperature(after, 1 / temperature), before, atol=1e-4)
+def test_few_photos_that_are_all_right_make_no_certainty(drawn):
+    logits, labels = drawn
+    right = np.flatnonzero(logits.argmax(axis=1) == labels.argmax(axis=1))[:10]
+    temperature = fit_temperature(labels[right], softmax(3 * logits[right], axis=1))
+    assert softmax(3 * logits[right] / temperature, axis=1).max(axis=1).mean() < 0.98
+
+
+def test_probabilities_of_zero_do_not_break_the_temperature():
+    temperature = fit_temperature(np.eye(2)[[0, 1, 1]], np.eye(2)[[0, 1, 0]])
+    assert 0.05 < temperature <= 20
 
 
 def test_calibration_error_of_a_small_example():
-    # Two answers with 95 %, one of them right; two with 60 %, both right.
+    # Two predictions with 95 %, one of them right; two with 60 %, both right.
     probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.4, 0.6], [0.4, 0.6]])
     labels = np.eye(2)[[0, 1, 1, 1]]
     calibration = measure_calibration(*confidence_and_correctness(labels, probabilities))
@@ -69,34 +60,31 @@ def test_calibration_error_of_a_small_example():
     assert measure_calibration(np.empty(0), np.empty(0, bool))["error"] is None
 
 
-def test_noise_is_what_a_perfect_model_shows(overconfident):
-    head, examples = overconfident
-    head.get_layer("probabilities").set_weights([np.eye(CLASSES), np.zeros(CLASSES)])
-    probabilities, _ = predict(expose_features(head), examples.inputs)
-    few, labels = probabilities[:200], examples.labels[:200]
-    measured = measure_calibration(*confidence_and_correctness(labels, few))["error"]
-    noise = perfect_calibration_error(few.max(axis=1))
-    assert noise == pytest.approx(measured, abs=0.03)
-    assert noise > 2 * perfect_calibration_error(probabilities.max(axis=1))
+def test_a_perfect_model_shows_the_error_that_chance_makes(drawn):
+    logits, labels = drawn
+    probabilities = softmax(logits, axis=1)
+    few = probabilities[:200]
+    by_chance = perfect_calibration_error(few.max(axis=1))
+    assert by_chance == pytest.approx(calibration_error(labels[:200], few), abs=0.03)
+    assert by_chance > 2 * perfect_calibration_error(probabilities.max(axis=1))
 
 
-def test_threshold_reaches_its_target_and_no_more(overconfident):
-    head, examples = overconfident
-    calibrate_model(head, examples)
-    probabilities, _ = predict(expose_features(head), examples.inputs)
-    confidences, right = confidence_and_correctness(examples.labels, probabilities)
-    for target in (0.6, 0.7, 0.8):
-        answered = confidences >= choose_threshold(confidences, target)
-        assert right[answered].mean() == pytest.approx(target, abs=0.03)
+@pytest.mark.parametrize("target", [0.6, 0.7, 0.8])
+def test_threshold_reaches_its_target_and_no_more(drawn, target):
+    logits, labels = drawn
+    confidences, right = confidence_and_correctness(labels, softmax(logits, axis=1))
+    accepted = confidences >= choose_threshold(confidences, target)
+    assert right[accepted].mean() == pytest.approx(target, abs=0.03)
 
 
-def test_without_a_confident_answer_there_is_none():
+def test_without_a_confident_prediction_none_is_accepted():
     assert choose_threshold(np.full(5, 0.5), 0.95) == 1
+    assert choose_threshold(np.empty(0), 0.95) == 1
     assert choose_threshold(np.array([0.99]), 0.95) == pytest.approx(0.99)
 
 
-def test_answers_of_one_confidence_are_given_all_or_none():
-    # Two answers with 90 % would do, but all six would be too many.
+def test_predictions_of_one_confidence_are_accepted_all_or_none():
+    # Two predictions with 90 % would do, but all six would be too many.
     assert choose_threshold(np.array([0.99, 0.99, *[0.9] * 6]), 0.95) == 0.99
 
 

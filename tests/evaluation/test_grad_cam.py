@@ -36,18 +36,18 @@ def photos():
 
 
 @pytest.mark.parametrize("mirror", [False, True])
-def test_heat_lies_on_what_speaks_for_the_answer(colour_model, photos, mirror):
+def test_heat_lies_on_the_evidence_for_a_class(colour_model, photos, mirror):
     model = rebuild_model(average_with_flip(colour_model), "float32") if mirror else colour_model
     model.trainable = False  # as a backbone is
-    heats = compute_grad_cam(model, photos, np.array([0, 1]))
-    assert heats.shape == (2, SIZE // 4, SIZE // 4)
-    assert heats.max() == 1
-    for heat, place in zip(heats, (slice(1, 3), slice(5, 7)), strict=True):
+    heatmaps = compute_grad_cam(model, photos, np.array([0, 1]))
+    assert heatmaps.shape == (2, SIZE // 4, SIZE // 4)
+    assert heatmaps.max() == 1
+    for heat, place in zip(heatmaps, (slice(1, 3), slice(5, 7)), strict=True):
         assert (heat[place, place] > 0.9).all()
         assert heat.sum() == pytest.approx(heat[place, place].sum())
 
 
-def test_heat_is_none_where_nothing_speaks_for_it(colour_model, photos):
+def test_without_evidence_there_is_no_heat(colour_model, photos):
     photos[:, 4:12, 4:12] = 90
     assert compute_grad_cam(colour_model, photos[:1], np.array([0])).max() == 0
 

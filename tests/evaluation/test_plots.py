@@ -1,10 +1,202 @@
-"""Pictures hold whatever people call their classes."""
+"""Pictures say what is so, whatever people call their classes, and whatever their machine says."""
 
-from PIL import Image
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
 
-from vision101.evaluation.plots import plot_confusion
+import numpy as np
+import pytest
+from conftest import PROJECT
+from matplotlib.text import Text
+
+from vision101.errors import UserError
+from vision101.evaluation import plots
+from vision101.evaluation.evaluate import Evaluation
+from vision101.evaluation.scores import score_predictions
+from vision101.figures import plt, save_figure
+
+PNG_START = b"\x89PNG\r\n"
 
 
-def test_dollars_in_names_are_no_formulas(tmp_path):
-    plot_confusion(tmp_path, [[3, 1], [0, 4]], ["$5_$10", "b_$c_$"], "more than $100_")
-    assert min(Image.open(tmp_path / "plots" / "confusion.png").size) > 300
+@pytest.fixture
+def run(tmp_path):
+    history = {
+        "accuracy": [0.4, 0.6, 0.8],
+        "loss": [1.2, 0.9, 0.5],
+        "val_accuracy": [0.3, 0.7, 0.6],
+        "val_loss": [1.3, 0.8, 0.9],
+    }
+    return SimpleNamespace(
+        folder=tmp_path, title="base CNN", history=history, epochs=3, best_epoch=2
+    )
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return a list that gets each figure as it is saved, still open to look at."""
+    figures = []
+    monkeypatch.setattr(
+        plots,
+        "save_figure",
+        lambda figure, path: figures.append(figure) or save_figure(figure, path),
+    )
+    return figures
+
+
+def build_evaluation(true, predicted, names, coverage=0.5) -> Evaluation:
+    """Return what the plots need of an evaluation of unseen photos with these labels."""
+    labels = np.eye(len(names))[true]
+    probabilities = 0.8 * np.eye(len(names))[predicted] + 0.2 / len(names)
+    nothing = dict.fromkeys(Evaluation._fields)
+    return Evaluation(
+        **nothing
+        | {
+            "class_names": names,
+            "scores": {"unseen": score_predictions(labels, probabilities, names)},
+            "labels": {"unseen": labels},
+            "uncalibrated": {"unseen": probabilities},
+            "probabilities": {"unseen": probabilities},
+            "confidence": {
+                "target_accuracy": 0.95,
+                "threshold": 0.876,
+                "coverage": coverage,
+                "accepted_accuracy": 0.9 if coverage else None,
+            },
+        }
+    )
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def test_pictures_are_returned_as_they_were_written(run):
+    for name, picture in {
+        "curves": plots.plot_curves(run),
+        "confusion": plots.plot_confusion(run, build_evaluation([0, 1], [0, 0], ["a", "b"])),
+        "confidence": plots.plot_confidence(run, build_evaluation([0, 1], [0, 0], ["a", "b"])),
+    }.items():
+        assert picture.startswith(PNG_START)
+        assert picture == (run.folder / "plots" / f"{name}.png").read_bytes()
+
+
+def test_curves_mark_the_epoch_that_was_kept(run, drawn):
+    plots.plot_curves(run)
+    for axes in drawn[0].axes:
+        assert "best epoch (2)" in [text.get_text() for text in axes.get_legend().get_texts()]
+        assert list(axes.lines[2].get_xdata()) == [2, 2]
+
+
+def test_confusion_names_every_class_and_counts_its_photos(run, drawn):
+    names = ["daisy", "roses", "tulips"]
+    plots.plot_confusion(run, build_evaluation([0, 0, 0, 1, 2], [0, 0, 1, 1, 0], names))
+    axes = drawn[0].axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == names
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    assert [text.get_text() for text in axes.texts] == ["2", "1", "0", "0", "1", "0", "1", "0", "0"]
+
+
+def test_confusion_of_many_classes_names_some_of_them(run, drawn):
+    names = [f"species {number}" for number in range(102)]
+    plots.plot_confusion(run, build_evaluation(range(102), range(102), names))
+    labels = [label.get_text() for label in drawn[0].axes[0].get_yticklabels()]
+    assert labels[:2] == ["species 0", "species 4"]
+    assert not drawn[0].axes[0].texts
+
+
+def test_wrong_predictions_stand_out(run, drawn):
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    plots.plot_predictions(run, build_evaluation([0, 0], [0, 1], ["daisy", "roses"]), images)
+    colours = {axes.get_title(): axes.title.get_color() for axes in drawn[0].axes}
+    assert colours["✓ daisy 90 %"] != colours["✗ roses 90 %\nlabel: daisy"]
+
+
+def test_long_names_stay_above_their_photo(run, drawn):
+    names = ["a species with a very long name indeed", "another_one_without_any_space_in_it"]
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    plots.plot_predictions(run, build_evaluation([0, 0], [0, 1], names), images)
+    lines = [line for axes in drawn[0].axes for line in axes.get_title().split("\n")]
+    assert max(map(len, lines)) <= 24
+
+
+def test_accepted_predictions_are_marked_only_where_there_are_some(run, drawn):
+    for coverage in (0.5, 0.0):
+        plots.plot_confidence(run, build_evaluation([0, 1], [0, 0], ["a", "b"], coverage))
+    some, none = ([text for text in texts(figure) if "accepted: " in text] for figure in drawn)
+    assert some == ["accepted: confidence of 87.6 % or more"]
+    assert none == []
+
+
+def test_other_run_comes_first_with_its_own_scores(run, drawn):
+    evaluation = build_evaluation([0, 1, 1, 0], [0, 1, 1, 1], ["a", "b"])
+    others = build_evaluation([0, 1, 1, 0], [0, 1, 1, 0], ["a", "b"]).scores
+    other = SimpleNamespace(
+        title="tuned CNN", results=others, read_history=lambda: run.history | {"accuracy": [1.0]}
+    )
+    plots.plot_side_by_side(run, evaluation, other)
+    curves, scores = drawn[0].axes
+    assert [label.get_text() for label in scores.get_yticklabels()] == ["tuned CNN", "base CNN"]
+    assert [text.get_text() for text in scores.texts] == ["100.0 %", "75.0 %"]
+    assert [len(line.get_xdata()) for line in curves.lines] == [1, 3, 3, 3]
+
+
+def test_dollars_in_names_are_no_formulas(run):
+    run.title = "more than $100_"
+    evaluation = build_evaluation([0, 1], [0, 0], ["$5_$10", "b_$c_$"])
+    assert plots.plot_confusion(run, evaluation).startswith(PNG_START)
+    assert plots.plot_predictions(run, evaluation, np.zeros((2, 8, 8, 3), np.uint8))
+
+
+def test_no_figure_stays_open(run):
+    plots.plot_curves(run)
+    assert not plt.get_fignums()
+
+
+def test_unknown_kind_of_picture_is_a_usage_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(plots, "compute_grad_cam", lambda *arguments: np.zeros((1, 4, 4)))
+    classifier = SimpleNamespace(class_names=["daisy"], model=None)
+    prediction = SimpleNamespace(classes=[("daisy", 1.0)], accepted=True)
+    with pytest.raises(UserError, match=r"why\.docx: cannot be written .*use \.png"):
+        plots.plot_grad_cam(
+            tmp_path / "why.docx", classifier, np.zeros((8, 8, 3), np.uint8), prediction
+        )
+    assert not list(tmp_path.iterdir())
+
+
+# Draws a title with a dollar, and says what became of the environment.
+DRAW = """
+import os
+environment = dict(os.environ)
+from pathlib import Path
+from vision101.figures import plt, save_figure
+figure, axes = plt.subplots()
+axes.set_title("$5_")
+print(len(save_figure(figure, Path("a.png"))), environment == dict(os.environ))
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables"),
+    [
+        ("", {}),
+        # Where its package is not installed, importing Matplotlib fails.
+        ("", {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}),
+        ("text.usetex: True\nno.such.key: 1\nbackend: nonsense\nfont.size: 40\n", {}),
+    ],
+)
+def test_pictures_are_the_same_whatever_the_machine_says(settings, variables, tmp_path):
+    (tmp_path / "matplotlibrc").write_text(settings)
+    finished = subprocess.run(
+        [sys.executable, "-c", DRAW],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    figure, axes = plt.subplots()
+    axes.set_title("$5_")
+    expected = save_figure(figure, tmp_path / "expected.png")
+    assert finished.stdout == f"{len(expected)} True\n", finished.stderr
+    assert expected == (tmp_path / "a.png").read_bytes()

@@ -1,0 +1,152 @@
+"""The end of a run: nothing after training loses the model, and the page says what is so."""
+
+import argparse
+import re
+
+import numpy as np
+import pytest
+
+from vision101.errors import UserError
+from vision101.evaluation.evaluate import evaluate_model
+from vision101.evaluation.report import describe_evaluation, finish_run
+from vision101.photos.index import index_photos, list_classes
+from vision101.photos.reading import read_pixels
+from vision101.photos.sources import find_photos
+from vision101.photos.split import split_photos
+from vision101.prediction import load_classifier, predict_photo
+from vision101.runs import Run, read_run
+from vision101.training.datasets import decode_split
+from vision101.training.models import build_base_cnn
+
+SETTINGS = {
+    "jitter": {"brightness_factor": 0.2, "saturation_factor": (0.35, 0.65)},
+    "largest_ratio": 4 / 3,
+    "mixup": False,
+    "crop": None,
+}
+
+
+@pytest.fixture
+def start_run(photo_folder, monkeypatch, tmp_path):
+    """Return a function that starts a run with a model nobody trained, and evaluates it."""
+    monkeypatch.setattr(Run, "unfinished", None)  # which a run that is started here would set
+    source = find_photos(str(photo_folder))
+    photos = index_photos(source, tmp_path / "data")
+    split = split_photos(photos, seed=0)
+    examples = decode_split(split, list_classes(photos), 32)
+
+    def start(kind: str, target_accuracy: float):
+        flags = {"output_dir": tmp_path / "outputs", "name": None, "resume": None}
+        run = Run(kind, argparse.Namespace(**flags, seed=0, image_size=32))
+        run.start("test", f"{kind} <b>&", SETTINGS, source, split)
+        run.history = {
+            "accuracy": [0.4, 0.6],
+            "loss": [1.2, 0.9],
+            "val_accuracy": [0.3, 0.7],
+            "val_loss": [1.3, 0.8],
+        }
+        (run.folder / "log.csv").write_text(
+            "accuracy,loss,val_accuracy,val_loss\n0.4,1.2,0.3,1.3\n0.6,0.9,0.7,0.8\n"
+        )
+        (run.folder / "checkpoint-2.npz").write_bytes(b"")
+        model = build_base_cnn(3, 32)
+        evaluation = evaluate_model(model, examples, run.class_names, target_accuracy)
+        return run, model, evaluation, examples["unseen"].inputs
+
+    return start
+
+
+def test_a_full_disk_costs_pictures_and_no_model(start_run, photo_folder, capsys):
+    run, model, evaluation, images = start_run("cnn", 0.95)
+    (run.folder / "plots").rmdir()
+    (run.folder / "plots").write_text("a file, so no picture can be written below it")
+    with pytest.raises(UserError, match="plots"):
+        finish_run(run, model, evaluation, images)
+    assert "unseen" in capsys.readouterr().out
+
+    # It can be resumed, which makes up for the pictures, and predicts as it is.
+    assert (run.folder / "checkpoint-2.npz").exists()
+    assert read_run(run.folder).results["best_epoch"] == 2
+    classifier = load_classifier(run.folder)
+    photo = run.split["unseen"][0]
+    prediction = predict_photo(classifier, "photo", read_pixels(photo.path, 32))
+    assert dict(prediction.classes) == pytest.approx(
+        dict(zip(run.class_names, evaluation.probabilities["unseen"][0], strict=True)), abs=1e-5
+    )
+
+
+def test_page_tells_what_the_run_was_and_is(start_run, check_page):
+    # Low enough that predictions are accepted, even from a model that nobody trained.
+    run, model, evaluation, images = start_run("cnn", 0.1)
+    assert evaluation.confidence["coverage"] > 0
+    finish_run(run, model, evaluation, images)
+    assert not (run.folder / "checkpoint-2.npz").exists()
+    text = check_page(run.folder / "report.html")
+    assert "cnn <b>&" in text
+    assert "unseen photos (the test set)" in text
+    assert f"{100 * evaluation.confidence['expected_calibration_error']:.1f} %" in text
+    assert "The model that was kept is that of epoch 2." in text
+    settings = " ".join(text.split())
+    assert "jitter brightness factor 0.2; saturation factor 0.35, 0.65" in settings
+    assert "largest ratio 1.33333" in settings
+    assert "mixup no" in settings
+    assert "crop" not in settings.split("Settings, versions")[1]
+    right = np.mean(
+        evaluation.probabilities["unseen"].argmax(axis=1)
+        == evaluation.labels["unseen"].argmax(axis=1)
+    )
+    mistakes = round(len(images) * (1 - right))
+    assert f"{mistakes} of {len(images)} unseen photos were misclassified" in text
+    wrong = [
+        photo.path.name
+        for photo, label, probabilities in zip(
+            run.split["unseen"],
+            evaluation.labels["unseen"],
+            evaluation.probabilities["unseen"],
+            strict=True,
+        )
+        if label.argmax() != probabilities.argmax()
+    ]
+    assert all(name in text.split("were misclassified")[1] for name in wrong)
+
+
+def test_a_model_that_accepts_nothing_says_so(start_run, capsys, check_page):
+    run, model, evaluation, images = start_run("cnn", 1.0)
+    finish_run(run, model, evaluation, images)
+    shown = capsys.readouterr().out
+    assert (
+        "No prediction on an unseen photo is confident enough for the target accuracy of 100 %, "
+        "so none is accepted." in shown
+    )
+    text = check_page(run.folder / "report.html")
+    assert "none\nof the predictions is confident enough for the target accuracy of 100 %" in text
+    for words in (shown, text):
+        assert not re.search(r"confidence (below|of) 100", words)
+
+
+def test_another_run_on_the_split_is_shown_beside(start_run, capsys):
+    finish_run(*start_run("cnn", 0.95))
+    assert "In brackets" in capsys.readouterr().out
+    run, *rest = start_run("transfer", 0.95)
+    finish_run(run, *rest, beside="cnn")
+    shown = capsys.readouterr().out
+    assert shown.index("\ntransfer <b>&\n") < shown.index("\ncnn <b>&\n")
+    assert shown.count("In brackets") == 1
+    assert shown.splitlines()[-1].endswith(str(run.folder))
+    assert (run.folder / "plots" / "side-by-side.png").is_file()
+    assert "This run beside" in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_description_of_what_is_accepted(start_run):
+    _, _, evaluation, _ = start_run("cnn", 0.95)
+    confidence = evaluation.confidence | {
+        "threshold": 0.876,
+        "coverage": 0.5,
+        "accepted_accuracy": 0.9,
+        "accepted_accuracy_interval": [0.8, 0.95],
+    }
+    *_, accepted = describe_evaluation(evaluation._replace(confidence=confidence))
+    assert accepted == (
+        "Of the others, predictions with a confidence of 87.6 % or more are accepted: 50.0 % of "
+        "all. Of these, 90.0 % are right (80.0 % to 95.0 %; target: 95 %)."
+    )
