@@ -201,6 +201,7 @@ def test_other_keras_and_terminal_settings_change_nothing(
 ):
     photo = shutil.copy(painted_folder / "roses" / "roses-0001.jpg", tmp_path / "Löwe 🌻.jpg")
     settings = {"KERAS_BACKEND": "jax", "PYTHONIOENCODING": "cp1252"}
+    settings["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as notebooks set it
     outcome = run_script(
         "predict.py", "--run", finished_run[0], "--json", photo, env={**os.environ, **settings}
     )

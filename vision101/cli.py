@@ -352,5 +352,7 @@ def prepare_keras() -> None:
         )
     # What ~/.keras/keras.json or the environment names for other projects would not do.
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    # Keras imports Matplotlib, which ends where a notebook's backend is named and not installed.
+    os.environ.pop("MPLBACKEND", None)
     # Lines about CPU instructions and absent GPUs would bury the one that tells what is wrong.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
