@@ -38,17 +38,15 @@ BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # the article's
 IMAGE_SIZE = 224  # pixels per side: what most pretrained networks learned from
 BATCH_SIZE = 32
 VIEWS = 6  # of each training photo; each costs one pass through the backbone
-EPOCHS = 60  # of the head: fractions of a second each
-LEARNING_RATE = 1e-3
-FINE_TUNE_EPOCHS = 12  # of the whole network: each runs the backbone, forward and back
-FINE_TUNE_LEARNING_RATE = 6e-5  # larger steps would undo what a million photos taught
+EPOCHS, LEARNING_RATE = 60, 1e-3  # of the head, whose epochs take fractions of a second
+# Each of these epochs runs the backbone, and larger steps would undo what a million photos taught.
+FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE = 12, 6e-5
 WEIGHT_DECAY = 0.01
 LABEL_SMOOTHING = 0.1  # share of a label that goes to all classes alike: not all are right
 
 
 def main() -> None:
     arguments = parse_arguments()
-    image_size = arguments.image_size
     run = Run("transfer", arguments)
 
     # Photos, split into subsets with the same number of each class.
@@ -74,7 +72,7 @@ def main() -> None:
     # The model: a frozen backbone, and a head to be trained.
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
-    backbone = build_backbone(arguments.backbone, arguments.weights, image_size)
+    backbone = build_backbone(arguments.backbone, arguments.weights, arguments.image_size)
     head = models.build_head(len(class_names), backbone.model.output_shape[-1])
     model = models.join_backbone_and_head(backbone.model, head)
     print_trainable(model)
@@ -117,7 +115,7 @@ def main() -> None:
         run.model_title += ", fine-tuned"
         unfreeze_last_layers(backbone.model, head, arguments.fine_tune)
         print_trainable(model)
-        examples = decode_split(split, class_names, image_size, arguments.views)
+        examples = decode_split(split, class_names, arguments.image_size, arguments.views)
         fit(model, examples, "fine-tuning", FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE)
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
@@ -130,7 +128,8 @@ def main() -> None:
 
     # Save it, and show what it can do, beside the newest CNN on the same split, if there is one.
     if not fine_tune:  # features cannot be shown, so decode the photos
-        examples = decode_split({"unseen": split["unseen"]}, class_names, image_size)
+        unseen = {"unseen": split["unseen"]}
+        examples = decode_split(unseen, class_names, arguments.image_size)
     finish_run(run, trained, evaluation, examples["unseen"].inputs, beside="cnn")
 
 

@@ -84,9 +84,6 @@ def measure_calibration(confidences: np.ndarray, right: np.ndarray) -> dict:
 def perfect_calibration_error(confidences: np.ndarray) -> float:
     """Return the expected calibration error, 0-1, that a perfectly calibrated model would show:
     with few photos in a bin, chance alone moves the share of right predictions off the confidence.
-
-    Args:
-        confidences: float array of shape (photos,), 0-1, at least one.
     """
     generator = np.random.default_rng(0)
     draws = generator.random((NOISE_DRAWS, len(confidences))) < confidences

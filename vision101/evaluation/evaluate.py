@@ -33,7 +33,7 @@ class Evaluation(NamedTuple):
     """What is known of a model at the end of a run.
 
     Attributes:
-        class_names: Names in the order of the model's outputs.
+        class_names: In the order of the model's outputs.
         scores: For each of `EVALUATED_SUBSETS` what `score_predictions` returned.
         gap: What `measure_gap` returned.
         confidence: Ready for JSON: `temperature`; `target_accuracy`, and the `threshold` chosen
@@ -88,7 +88,13 @@ def evaluate_model(
     uncalibrated, features = {}, {}
     for subset in EVALUATED_SUBSETS:
         uncalibrated[subset], features[subset] = predict(call, examples[subset].inputs, subset)
-    train_labels, train_features = _predict_train(model, call, examples["train"])
+    # Of training photos enough, at even distances, so of every class: they are sorted by class.
+    train = examples["train"]
+    count = len(train.labels)
+    chosen = np.linspace(0, count - 1, min(count, PHOTO_LIMIT)).round().astype(int)
+    several_views = train.inputs.ndim == len(model.inputs[0].shape) + 1
+    inputs = train.inputs[chosen, 0] if several_views else train.inputs[chosen]
+    _, train_features = predict(call, inputs, "train")
 
     classifier = model.get_layer(CLASSIFIER_NAME)
     temperature = fit_temperature(labels["validation"], uncalibrated["validation"])
@@ -99,7 +105,7 @@ def evaluate_model(
     }
 
     # A photo unlike those trained on is not accepted, so it has no say in the threshold either.
-    detector = fit_detector(train_features, train_labels, features["validation"])
+    detector = fit_detector(train_features, train.labels[chosen], features["validation"])
     usual = {subset: detector.accept(features[subset]) for subset in EVALUATED_SUBSETS}
     confidences = {subset: probabilities[subset].max(axis=1) for subset in EVALUATED_SUBSETS}
     threshold = choose_threshold(confidences["validation"][usual["validation"]], target_accuracy)
@@ -143,18 +149,6 @@ def evaluate_model(
         accepted,
         detector,
     )
-
-
-def _predict_train(
-    model: keras.Model, call: Callable, train: Examples
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and features of training photos, of at most PHOTO_LIMIT."""
-    # At even distances, so of every class: training photos are sorted by class.
-    count = len(train.labels)
-    chosen = np.linspace(0, count - 1, min(count, PHOTO_LIMIT)).round().astype(int)
-    several_views = train.inputs.ndim == len(model.inputs[0].shape) + 1
-    inputs = train.inputs[chosen, 0] if several_views else train.inputs[chosen]
-    return train.labels[chosen], predict(call, inputs, "train")[1]
 
 
 def predict(

@@ -90,12 +90,7 @@ def rebuild_backbone(backbone: Backbone, dtype_policy: str) -> Backbone:
 
 
 def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
-    """Make a backbone of a trained classifier: all of it but its last layer, `probabilities`.
-
-    Args:
-        model: The model of a run.
-        image_size: Side of the photos in pixels that it was trained for.
-        name: What to call it.
+    """Make a backbone of the classifier of a run: all of it but its last layer, `probabilities`.
 
     Raises:
         UserError: The model has no such layer.

@@ -24,12 +24,7 @@ HEAD_L2 = 1e-3
 
 
 def build_base_cnn(class_count: int, image_size: int) -> keras.Model:
-    """Build the article's baseline: three Conv2D and pooling layers, then a dense head.
-
-    Args:
-        class_count: Number of classes.
-        image_size: Side of the photos in pixels, at least 8 to survive the pooling.
-    """
+    """Build the article's baseline: three Conv2D and pooling layers, then a dense head."""
     inputs = keras.Input((image_size, image_size, 3), name="photo")
     x = layers.Rescaling(1 / 255)(inputs)
     for filters in (16, 32, 64):
@@ -59,14 +54,8 @@ def build_tuned_cnn(class_count: int) -> keras.Model:
 
 
 def build_head(class_count: int, channels: int) -> keras.Model:
-    """Build the classifier that goes on top of a frozen backbone.
-
-    Args:
-        class_count: Number of classes.
-        channels: Number of features.
-
-    Returns:
-        Model from features, float32 (batch, channels), to float32 (batch, classes).
+    """Build the classifier that goes on top of a frozen backbone: from its features, float32
+    (batch, channels), to probabilities, float32 (batch, classes).
     """
     inputs = keras.Input((channels,), name="features")
     # Names of its own, since a backbone may have layers with the usual ones.
@@ -77,11 +66,8 @@ def build_head(class_count: int, channels: int) -> keras.Model:
 
 
 def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Build the whole model from raw photo to class, out of the layers of both.
-
-    Args:
-        backbone: From photos to feature maps (batch, height, width, channels).
-        head: What `build_head` returned. Training it trains the whole model's last layers.
+    """Build the whole model from raw photo to class, out of the layers of a backbone, from photos
+    to feature maps (batch, height, width, channels), and of a head: who trains that, trains this.
     """
     x = layers.GlobalAveragePooling2D(dtype="float32", name="head_pooling")(backbone.output)
     # `call` runs the head's layers in this graph, rather than nesting a model in the model.
@@ -90,10 +76,7 @@ def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Mo
 
 def average_with_flip(model: keras.Model) -> keras.Model:
     """Build a model that sees each photo and its mirror image, and predicts from the mean of the
-    features of both.
-
-    Args:
-        model: A Functional model from photos to probabilities. Its layers are shared, not copied.
+    features of both. Its layers are those of the model, shared rather than copied.
     """
     inputs = keras.Input(model.inputs[0].shape[1:], name=model.inputs[0].name)
     features = build_feature_model(model)
@@ -106,14 +89,8 @@ def average_with_flip(model: keras.Model) -> keras.Model:
 
 
 def build_feature_model(model: keras.Model) -> keras.Model:
-    """Build the part of a classifier before its last layer: from photos to features.
-
-    Args:
-        model: A Functional model that ends in the layer which `build_...` here gave it. Its
-            layers are shared, not copied.
-
-    Returns:
-        Model with outputs of shape (batch, channels).
+    """Build the part of a classifier of ours before its last layer: from photos to features,
+    (batch, channels). Its layers are shared, not copied.
     """
     return keras.Model(model.inputs[0], model.get_layer(CLASSIFIER_NAME).input)
 
@@ -126,10 +103,10 @@ def expose_features(model: keras.Model) -> keras.Model:
 
 
 def compile_prediction(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Return a function of a float32 batch of any length that gives a list of the model's outputs.
+    """Return a function of a batch of any length that gives a list of the model's outputs.
 
-    It is traced here, once. Keras's `predict_on_batch` traces anew for some lengths and for every
-    model, and then TensorFlow warns of that.
+    It is traced here, once. Keras's `predict_on_batch` traces anew for some lengths, and then
+    TensorFlow warns of that.
     """
 
     @tf.function(jit_compile=model.jit_compile)
@@ -143,15 +120,11 @@ def compile_prediction(model: keras.Model) -> Callable[[np.ndarray], list[np.nda
 def rebuild_model(
     model: keras.Model, dtype_policy: str, inputs: keras.KerasTensor | None = None
 ) -> keras.Model:
-    """Build a model anew in another precision, with the same weights.
+    """Build a Functional model of one input and one output anew in another precision, with the same
+    weights: mixed precision keeps these in float32.
 
-    Mixed precision keeps weights in float32, so none of them changes. Models within the model
-    are dissolved: the new one is a flat graph, not compiled.
-
-    Args:
-        model: A Functional model with one input and one output.
-        dtype_policy: Name of the dtype policy of the new model's layers.
-        inputs: What the new model starts from; by default an input of the same shape.
+    Models within the model are dissolved: the new one is a flat graph, not compiled. It starts
+    from `inputs`, by default one of the same shape.
     """
 
     def clone(operation: keras.Operation) -> keras.Operation:
