@@ -1,0 +1,299 @@
+"""Pictures of the photos before any training: how many, how large, how different, what is wrong."""
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.patches import Rectangle
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from vision101.errors import shown_name
+from vision101.exploration.checks import LabelIssue
+from vision101.exploration.duplicates import DuplicatePair
+from vision101.exploration.observations import (
+    HUE_BINS,
+    OBSERVATIONS,
+    Measurements,
+    Observation,
+    find_subject,
+    read_small,
+)
+from vision101.figures import BLUE, ORANGE, VERMILION, save_figure
+from vision101.photos.index import Photo, expect_unchanged
+from vision101.photos.reading import read_pixels
+
+CLASSES_SHOWN = 12  # rows that people can still read at a glance; the largest classes are shown
+SAMPLES_OF_CLASS = 8
+SAMPLE_SIZE = 200  # pixels per side
+ENDS_OF_CLASS = 3  # photos at either end of a distribution
+END_SIZE = (200, 150)  # width and height of the room for each of them, in pixels
+PAIRS_SHOWN, PAIRS_IN_ROW = 12, 3
+LABEL_ISSUES_SHOWN, LABEL_ISSUES_IN_ROW = 40, 8
+
+# Observations that depend on where the subject was found: their photos show that too.
+OF_THE_SUBJECT = ("subject_share", "bloom_share", "offset", "roundness", "clutter")
+
+
+def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) -> None:
+    """Plot how many photos there are, how large they are, and some of them.
+
+    The pictures go to `plots/counts.png`, `plots/sizes.png` and `plots/samples.png`.
+
+    Args:
+        folder: Folder of the exploration.
+        photos: The readable photos.
+        image_size: Side of the square that training makes of each photo, in pixels.
+        title: What the photos are.
+
+    Raises:
+        UserError: A photo was changed or removed since it was indexed.
+    """
+    _plot_counts(folder, photos, title)
+    _plot_sizes(folder, photos, image_size, title)
+    generator = np.random.default_rng(0)
+    cells = []
+    for positions in find_largest_classes(photos).values():
+        chosen = [photos[i] for i in generator.permutation(positions)[:SAMPLES_OF_CLASS]]
+        for photo in chosen:
+            with expect_unchanged(photo):
+                cells.append((read_pixels(photo.path, SAMPLE_SIZE), "", "black"))
+        cells += [None] * (SAMPLES_OF_CLASS - len(chosen))
+    names = list(find_largest_classes(photos))
+    path = folder / "plots" / "samples.png"
+    _plot_gallery(path, f"{title}: some of each class", cells, SAMPLES_OF_CLASS, names)
+
+
+def plot_measurements(
+    folder: Path, photos: list[Photo], measurements: Measurements, title: str
+) -> None:
+    """Plot each class's mean photo, colours, and each observation between the photos at its ends.
+
+    The pictures go to `plots/means.png`, `plots/hues.png` and `plots/<observation>.png`; arguments
+    and errors are those of `plot_photos`.
+    """
+    _plot_means(folder, photos, measurements, title)
+    _plot_hues(folder, photos, measurements.hues, title)
+    for observation in tqdm(OBSERVATIONS, desc="Drawing", unit=" pictures"):
+        _plot_observation(folder, photos, measurements.values[observation.name], observation, title)
+
+
+def plot_findings(
+    folder: Path, duplicates: list[DuplicatePair], issues: list[LabelIssue], title: str
+) -> None:
+    """Plot the first duplicates and label issues, if any, as a person should look at them.
+
+    The pictures go to `plots/duplicates.png` and `plots/label_issues.png`; errors as `plot_photos`.
+    """
+    cells = []
+    for pair in duplicates[:PAIRS_SHOWN]:
+        colour = VERMILION if pair.across_classes else "black"
+        for photo in (pair.photo, pair.other):
+            cells.append((read_small(photo), f"{photo.class_name}\n{_shorten(photo.path)}", colour))
+    heading = f"{title}: duplicates{_count_shown(PAIRS_SHOWN, duplicates)}"
+    _plot_gallery(folder / "plots" / "duplicates.png", heading, cells, 2 * PAIRS_IN_ROW)
+    cells = []
+    for issue in issues[:LABEL_ISSUES_SHOWN]:
+        text = f"in {issue.photo.class_name}\n{issue.suggested}? {100 * issue.confidence:.0f} %"
+        cells.append((read_small(issue.photo), text, "black"))
+    heading = f"{title}: label issues{_count_shown(LABEL_ISSUES_SHOWN, issues)}"
+    _plot_gallery(folder / "plots" / "label_issues.png", heading, cells, LABEL_ISSUES_IN_ROW)
+
+
+def find_largest_classes(photos: list[Photo]) -> dict[str, np.ndarray]:
+    """Return the positions of the photos of each class, of the largest classes if there are many;
+    in alphabetical order.
+    """
+    classes = np.array([photo.class_name for photo in photos])
+    counts = Counter(classes.tolist())
+    largest = sorted(counts, key=lambda name: (-counts[name], name))[:CLASSES_SHOWN]
+    return {name: np.flatnonzero(classes == name) for name in sorted(largest)}
+
+
+def _plot_counts(folder: Path, photos: list[Photo], title: str) -> None:
+    counts = Counter(photo.class_name for photo in photos)
+    names = sorted(counts, reverse=True)
+    smallest = min(counts.values())
+    figure, axes = plt.subplots(figsize=(10, 1.9 + 0.45 * len(names)), layout="constrained")
+    bars = axes.barh(names, [counts[name] for name in names], color=BLUE)
+    axes.bar_label(bars, padding=4)
+    axes.axvline(smallest, color=VERMILION, linestyle="--", label=f"smallest class ({smallest})")
+    axes.set(title=f"{title}: photos of each class", xlabel="photos")
+    axes.set_xlim(0, 1.1 * max(counts.values()))
+    figure.legend(loc="outside lower center")
+    save_figure(figure, folder / "plots" / "counts.png")
+
+
+def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) -> None:
+    sizes = Counter((photo.width, photo.height) for photo in photos)
+    (widths, heights), counts = np.array(list(sizes)).T, np.array(list(sizes.values()))
+    width, height = np.array([(photo.width, photo.height) for photo in photos]).T
+    enlargement = image_size / np.minimum(width, height)
+    cropped = 100 * (1 - np.minimum(width, height) / np.maximum(width, height))
+    figure, grid = plt.subplots(1, 3, figsize=(15, 5.2), layout="constrained")
+    size_axes, scale_axes, crop_axes = grid
+    areas = 12 + 500 * counts / counts.max()
+    size_axes.scatter(widths, heights, areas, color=BLUE, alpha=0.4, label="photos (more: larger)")
+    label = f"training size ({image_size} x {image_size})"
+    frame = {"fill": False, "edgecolor": VERMILION, "linewidth": 2, "label": label}
+    size_axes.add_patch(Rectangle((0, 0), image_size, image_size, **frame))
+    # One panorama must not push all others into a corner.
+    limits = [1.1 * max(image_size, np.quantile(side, 0.995)) for side in (width, height)]
+    outside = int(((width > limits[0]) | (height > limits[1])).sum())
+    heading = "Sizes" + (f" ({outside} larger ones not shown)" if outside else "")
+    size_axes.set(title=heading, xlabel="width (pixels)", ylabel="height (pixels)")
+    size_axes.set(xlim=(0, limits[0]), ylim=(0, limits[1]))
+    size_axes.legend(loc="upper left", markerscale=0.4)
+    size_axes.grid(alpha=0.3)
+    marked = {"color": VERMILION, "linestyle": "--", "linewidth": 2}
+    bins = np.linspace(0, max(2.0, np.quantile(enlargement, 0.995)), 41)
+    scale_axes.hist(np.minimum(enlargement, bins[-1]), bins, color=BLUE)
+    scale_axes.axvline(1, label="unchanged", **marked)
+    scale_axes.set_title(f"{100 * (enlargement > 1).mean():.0f} % of photos are enlarged")
+    scale_axes.set_xlabel(f"enlargement to {image_size} pixels (below 1: made smaller)")
+    crop_axes.hist(cropped, np.linspace(0, max(50, cropped.max()), 41), color=BLUE)
+    median = np.median(cropped)
+    crop_axes.axvline(median, label=f"median ({median:.0f} %)", **marked)
+    crop_axes.set_title("Cut off by the centred square")
+    crop_axes.set_xlabel("area outside the square (% of the photo)")
+    for axes in (scale_axes, crop_axes):
+        axes.set_ylabel("photos")
+        axes.legend()
+    figure.suptitle(f"{title}: what resizing does", fontsize=14)
+    save_figure(figure, folder / "plots" / "sizes.png")
+
+
+def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, title: str) -> None:
+    names = list(find_largest_classes(photos))
+    figure = plt.figure(figsize=(max(6, 2.4 * len(names)), 5.6), layout="constrained")
+    grid = figure.subplots(2, len(names), squeeze=False)
+    highest = 100 * max(measurements.mean_subjects[name].max() for name in names)
+    for name, photo_axes, subject_axes in zip(names, *grid, strict=True):
+        photo_axes.imshow(measurements.mean_photos[name])
+        photo_axes.set_title(name)
+        shares = 100 * measurements.mean_subjects[name]
+        heat = subject_axes.imshow(shares, cmap="cividis", vmin=0, vmax=highest)
+    grid[0, 0].set_ylabel("mean photo", fontsize=12)
+    grid[1, 0].set_ylabel("where the subject is", fontsize=12)
+    figure.colorbar(heat, ax=grid[1].tolist(), label="photos with the subject here (%)")
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+    figure.suptitle(f"{title}: mean photo of each class, stretched to a square", fontsize=14)
+    save_figure(figure, folder / "plots" / "means.png")
+
+
+def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) -> None:
+    classes = find_largest_classes(photos)
+    figure = plt.figure(figsize=(11, 1.3 * len(classes) + 1.2), layout="constrained")
+    grid = figure.subplots(len(classes), sharex=True, squeeze=False)
+    centres = (np.arange(HUE_BINS) + 0.5) / HUE_BINS
+    colours = hsv_to_rgb(np.stack([centres, np.full(HUE_BINS, 0.9), np.full(HUE_BINS, 0.85)], 1))
+    shares = {name: 100 * hues[positions].mean(axis=0) for name, positions in classes.items()}
+    highest = 1.1 * max(share.max() for share in shares.values())
+    for (name, share), (axes,) in zip(shares.items(), grid, strict=True):
+        axes.bar(360 * centres, share, 360 / HUE_BINS, color=colours)
+        axes.set(xlim=(0, 360), ylim=(0, highest))
+        _name_row(axes, name, -0.04)
+        axes.grid(axis="y", alpha=0.3)
+    names = ("red", "yellow", "green", "cyan", "blue", "magenta", "red")
+    axes.set_xticks(range(0, 361, 60), [f"{name}\n{60 * i}°" for i, name in enumerate(names)])
+    axes.set_xlabel("hue (degrees of the colour circle)")
+    figure.suptitle(f"{title}: colours of the subject (% of its coloured pixels)", fontsize=14)
+    save_figure(figure, folder / "plots" / "hues.png")
+
+
+def _plot_observation(
+    folder: Path, photos: list[Photo], values: np.ndarray, observation: Observation, title: str
+) -> None:
+    classes = find_largest_classes(photos)
+    figure = plt.figure(figsize=(15, 1.35 * len(classes) + 1.5), layout="constrained")
+    widths = (ENDS_OF_CLASS, 4.2, ENDS_OF_CLASS)
+    grid = figure.subplots(len(classes), 3, width_ratios=widths, squeeze=False)
+    low, high = np.quantile(values, (0.001, 0.999))
+    margin = 0.04 * (high - low) or 1.0
+    ends_of_axis = (low, high) if high > low else (low - 1, low + 1)
+    # Of few photos, narrow bars would show chance.
+    bins = np.linspace(*ends_of_axis, 1 + min(40, max(10, len(photos) // 25)))
+    for (name, positions), (left, middle, right) in zip(classes.items(), grid, strict=True):
+        order = positions[np.argsort(values[positions], kind="stable")]
+        ends = min(ENDS_OF_CLASS, len(order) // 2)
+        for axes, shown in ((left, order[:ends]), (right, order[len(order) - ends :])):
+            _show_ends(axes, [photos[i] for i in shown], values[shown], observation.name)
+        _name_row(left, name, -0.03)
+        middle.hist(values[positions].clip(low, high), bins, color=BLUE, alpha=0.85)
+        median = np.median(values[positions])
+        middle.axvline(median, color=ORANGE, linewidth=3, label=f"median {median:.0f}")
+        middle.set(xlim=(low - margin, high + margin), yticks=[])
+        middle.tick_params(labelbottom=middle is grid[-1, 1])
+        middle.grid(axis="x", alpha=0.3)
+        middle.legend(loc="upper right")
+    grid[-1, 1].set_xlabel(observation.unit, fontsize=12)
+    heading = "←  {}      photos by value      {}  →".format(*observation.ends)
+    grid[0, 1].set_title(heading, fontsize=12)
+    figure.suptitle(f"{observation.title} ({title})", fontsize=14)
+    save_figure(figure, folder / "plots" / f"{observation.name}.png")
+
+
+def _show_ends(axes: Axes, photos: list[Photo], values: np.ndarray, name: str) -> None:
+    """Show photos side by side in one picture, which is drawn much sooner than several."""
+    width, height = END_SIZE
+    row = Image.new("RGB", (ENDS_OF_CLASS * width, height), "white")
+    for number, (photo, value) in enumerate(zip(photos, values, strict=True)):
+        image = read_small(photo)
+        if name in OF_THE_SUBJECT:
+            subject = Image.fromarray(find_subject(image)).resize(image.size)
+            image = Image.composite(image, image.point(lambda level: level // 3), subject)
+        image = ImageOps.contain(image, (width - 8, height))
+        left = number * width + (width - image.width) // 2
+        row.paste(image, (left, (height - image.height) // 2))
+        text = f"{value:.0f}"
+        axes.text((number + 0.5) * width, -6, text, ha="center", va="bottom", fontsize=9)
+    axes.imshow(row)
+    axes.set_axis_off()
+
+
+def _plot_gallery(
+    path: Path,
+    title: str,
+    cells: list[tuple[Image.Image, str, str] | None],
+    columns: int,
+    row_names: Sequence[str] = (),
+) -> None:
+    """Plot pictures, each with its caption and the caption's colour, in rows of `columns`."""
+    if not cells:
+        return
+    rows = math.ceil(len(cells) / columns)
+    row_height = 10.8 / columns + (0.3 if row_names else 0.6)  # inches, with a caption
+    figure = plt.figure(figsize=(14, row_height * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, cell in zip(grid.flat, cells, strict=False):
+        if cell:
+            image, caption, colour = cell
+            axes.imshow(image)
+            axes.set_title(caption, fontsize=9, color=colour)
+    for axes, name in zip(grid[:, 0], row_names, strict=False):
+        _name_row(axes, name, -0.03)
+    figure.suptitle(title, fontsize=14)
+    save_figure(figure, path)
+
+
+def _name_row(axes: Axes, name: str, x: float) -> None:
+    place = {"transform": axes.transAxes, "ha": "right", "va": "center"}
+    axes.text(x, 0.5, textwrap.fill(name, 14), fontsize=12, **place)
+
+
+def _count_shown(most: int, findings: list) -> str:
+    return f" (the first {most} of {len(findings)})" if len(findings) > most else ""
+
+
+def _shorten(path: Path) -> str:
+    name = shown_name(path)
+    return name if len(name) <= 24 else f"{name[:10]}…{name[-13:]}"
