@@ -152,13 +152,14 @@ class Run:
         self.model_title = title
         self.class_names = list_classes(split["train"])
         flags = vars(self.arguments)
-        Run.unfinished = self
         if self.folder:
+            Run.unfinished = self
             self.config = read_config(self.folder)
             settings = {name: value for name, value in settings.items() if name not in flags}
             _check_settings(self.folder, self.config, settings)
             return
         self.folder = create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
+        Run.unfinished = self
         versions = {package: version(package) for package in RECORDED_PACKAGES}
         versions |= {"python": platform.python_version(), "platform": platform.platform()}
         self.config = {"kind": self.kind} | settings | flags
