@@ -1,15 +1,15 @@
 """Train a convolutional network (CNN) from scratch to tell flowers, or your own photos, apart.
 
-    python train_cnn.py                          the article's baseline, on tf_flowers
-    python train_cnn.py --data my_photos/        one sub-folder per class
-    python train_cnn.py --data sample            painted photos, needs no internet
+    python train_cnn.py                       the article's baseline, on tf_flowers
+    python train_cnn.py --data my_photos/     one sub-folder per class
+    python train_cnn.py --data sample         painted photos, needs no internet
 
 Recipes, with their balanced accuracy on unseen photos of tf_flowers (the test set), mean of six
 seeds, and the time on two processor cores; README.md has the details:
 
-    --recipe base        three Conv2D and pooling layers                     61 %, 1 to 3 minutes
-    --recipe augmented   the same network, on photos varied at random        74 %, 4 to 25 minutes
-    --recipe tuned       the best small network that we know of              88 %, 32 to 41 minutes
+    python train_cnn.py --recipe base         three Conv2D and pooling layers: 61 %, 1 to 3 minutes
+    python train_cnn.py --recipe augmented    the same, on varied photos: 74 %, 4 to 25 minutes
+    python train_cnn.py --recipe tuned        the best small network here: 88 %, 32 to 41 minutes
 """
 
 import argparse
