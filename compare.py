@@ -26,8 +26,7 @@ from vision101.comparison.report import (
     print_sections,
 )
 from vision101.comparison.significance import compare_pairs
-from vision101.files import OUTPUTS_FOLDER
-from vision101.runs import create_folder
+from vision101.files import OUTPUTS_FOLDER, create_folder
 
 
 def main() -> None:

@@ -16,11 +16,12 @@ import shutil
 
 from vision101.cli import ArgumentParser, add_explore_arguments, run_script
 from vision101.errors import UserError, shown_name
+from vision101.files import create_folder
+from vision101.finished_runs import read_run
 from vision101.photos.duplicates import find_near_duplicates
 from vision101.photos.index import index_files, keep_readable
 from vision101.photos.lists import exclude_photos
 from vision101.photos.sources import find_photos
-from vision101.runs import create_folder, read_run
 
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # as in train_transfer.py, to share features
 IMAGE_SIZE = 224  # pixels per side: the largest that the training scripts use by default

@@ -27,10 +27,10 @@ from vision101.cli import (
     run_script,
 )
 from vision101.errors import UserError, shown_path
+from vision101.finished_runs import find_run
 from vision101.photos.index import list_files
 from vision101.photos.reading import UnreadablePhotoError, read_pixels
 from vision101.prediction import Prediction, load_classifier, predict_photo, write_review
-from vision101.runs import find_run
 
 TOP = 3  # classes to show: the predicted one, and what it might have been
 UNSURE_EXIT_CODE = 3

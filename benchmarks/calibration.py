@@ -30,7 +30,8 @@ from vision101.evaluation.calibration import (
     measure_calibration,
     perfect_calibration_error,
 )
-from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME, read_run
+from vision101.finished_runs import read_run
+from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME
 
 # Enough to know the mean error to less than a tenth of a percent.
 REDRAWS = 200

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the package
 
 from vision101.cli import ArgumentParser, run_script
-from vision101.runs import read_run
+from vision101.finished_runs import read_run
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ from conftest import PROJECT
 import predict
 import train_cnn
 from vision101.cli import run_script as run_main
+from vision101.finished_runs import find_run, read_run
 from vision101.photos.index import index_photos
 from vision101.photos.reading import read_pixels
-from vision101.runs import find_run, read_run
 from vision101.training import augmentation, schedule
 
 SUBSETS = ("train", "validation", "unseen", "surplus")

@@ -8,13 +8,14 @@ comparison/   runs side by side
 
 Beside them, what several steps share:
 
-cli.py         flags, and how a script ends; only scripts import it
-errors.py      errors that a user can act on
-files.py       data/ and outputs/, atomic writes
-figures.py     Matplotlib, colours
-pages.py       pages to read in a browser, from templates/
-runs.py        the folder of a run: its files, finding and reading it
-prediction.py  a trained run asked about new photos
+cli.py            flags, and how a script ends; only scripts import it
+errors.py         errors that a user can act on
+files.py          data/ and outputs/, atomic writes
+figures.py        Matplotlib, colours
+pages.py          pages to read in a browser, from templates/
+runs.py           a run in the making, and the names of its files
+finished_runs.py  runs that have finished: found, and read
+prediction.py     a trained run asked about new photos
 
 Importing this package, or a module of photos/, changes nothing and loads no TensorFlow.
 """

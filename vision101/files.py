@@ -2,12 +2,14 @@
 
 import contextlib
 import csv
+import itertools
 import json
 import os
 import platform
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from vision101.errors import UserError, describe_disk_error
@@ -83,6 +85,26 @@ def write_json(path: Path, content: dict) -> None:
             content, indent=2, default=lambda value: getattr(value, "__name__", str(value))
         )
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def create_folder(output_folder: Path, *name_parts: str | None) -> Path:
+    """Make and return a folder of its own, `<time>-<parts>`, below `output_folder`.
+
+    Raises:
+        UserError: It cannot be made there.
+    """
+    time_stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    name = "-".join([time_stamp, *filter(None, name_parts)])
+    with disk_errors():
+        output_folder.mkdir(parents=True, exist_ok=True)
+        folder = output_folder / name
+        for attempt in itertools.count(2):
+            try:
+                folder.mkdir()
+                break
+            except FileExistsError:  # two runs may start in one second
+                folder = output_folder / f"{name}-{attempt}"
+    return folder
 
 
 def sweep_partial_files(folder: Path) -> None:

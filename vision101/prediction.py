@@ -10,13 +10,8 @@ import numpy as np
 from vision101.errors import UserError, shown_path
 from vision101.evaluation.out_of_distribution import OutOfDistributionDetector, load_detector
 from vision101.files import write_table
-from vision101.runs import (
-    DETECTOR_NAME,
-    FORMER_DETECTOR_NAME,
-    MODEL_NAME,
-    FinishedRun,
-    read_run,
-)
+from vision101.finished_runs import FORMER_DETECTOR_NAME, FinishedRun, read_run
+from vision101.runs import DETECTOR_NAME, MODEL_NAME
 
 REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
 

@@ -9,12 +9,13 @@ import pytest
 from vision101.errors import UserError
 from vision101.evaluation.evaluate import evaluate_model
 from vision101.evaluation.report import describe_evaluation, finish_run
+from vision101.finished_runs import read_run
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.reading import read_pixels
 from vision101.photos.sources import find_photos
 from vision101.photos.split import split_photos
 from vision101.prediction import load_classifier, predict_photo
-from vision101.runs import Run, read_run
+from vision101.runs import Run
 from vision101.training.datasets import decode_split
 from vision101.training.models import build_base_cnn
 

@@ -18,10 +18,10 @@ from vision101.exploration import plots
 from vision101.exploration.checks import FileProblem, LabelCheck
 from vision101.exploration.observations import OBSERVATIONS, measure_photos
 from vision101.exploration.report import Exploration, write_page
+from vision101.finished_runs import find_run
 from vision101.photos.index import index_files, index_photos
 from vision101.photos.lists import exclude_photos
 from vision101.photos.sources import find_photos
-from vision101.runs import find_run
 from vision101.training import features
 from vision101.training.backbones import cut_classifier
 from vision101.training.models import (

@@ -6,7 +6,8 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from vision101.errors import UserError, shown_name, shown_path
-from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME, list_runs, read_run
+from vision101.finished_runs import list_runs, read_run
+from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME
 
 
 class ComparedRun(NamedTuple):

@@ -18,8 +18,9 @@ from vision101.evaluation.calibration import (
 from vision101.evaluation.evaluate import Evaluation
 from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
 from vision101.figures import BLUE, ORANGE, VERMILION, plt, save_figure
+from vision101.finished_runs import FinishedRun
 from vision101.prediction import Classifier, Prediction
-from vision101.runs import FinishedRun, Run
+from vision101.runs import Run
 
 GRID_ROWS, GRID_COLUMNS = 4, 5
 

@@ -20,9 +20,10 @@ from vision101.evaluation.plots import (
     plot_predictions,
     plot_side_by_side,
 )
+from vision101.finished_runs import find_run_on_split
 from vision101.pages import embed_picture, write_report
 from vision101.photos.split import EVALUATED_SUBSETS
-from vision101.runs import PAGE_NAME, Run, find_run_on_split
+from vision101.runs import PAGE_NAME, Run
 
 # Photos on the page: of the mistakes, and of the correct predictions with the least confidence.
 MISTAKES_SHOWN = 24
