@@ -165,7 +165,7 @@ def test_headers_of_the_scripts_show_commands_that_parse(script, monkeypatch):
     commands = re.findall(
         rf"^    python ({script.__name__}\.py.*?)(?:  .*| < .*)?$", script.__doc__, re.M
     )
-    assert len(commands) >= 3
+    assert len(commands) >= 4
     for command in commands:
         monkeypatch.setattr(sys, "argv", shlex.split(command))
         script.parse_arguments()
