@@ -1,7 +1,7 @@
 """Training: steps 4 to 7 of the article, from photos to a trained network.
 
-Photos become batches (`datasets`), varied at random (`augmentation`); a network (`models`), or a small
-head on the features of a pretrained one (`backbones`, `features`, `views`), learns from them at a
-changing rate (`schedule`), and every epoch is kept (`log`). Start with train_cnn.py, which calls all of
-it, and then read `models`.
+Photos become batches (`datasets`), varied at random (`augmentation`); a network (`models`), or a
+small head on the features of a pretrained one (`backbones`, `features`, `views`), learns from them
+at a changing rate (`schedule`), and every epoch is kept (`log`). Start with train_cnn.py, which
+calls all of it, and then read `models`.
 """
