@@ -1,5 +1,6 @@
 """The comparison of runs as a person reads it: tables, sentences, a picture and a page."""
 
+import functools
 import itertools
 import math
 import shutil
@@ -19,17 +20,11 @@ from vision101.runs import PAGE_NAME, PREDICTIONS_NAME
 
 PICTURE_NAME = "comparison.png"
 
-# Of what results.json says about confidence.
-CONFIDENCE_COLUMNS = ("expected_calibration_error", "coverage", "accepted_accuracy")
-
 # Pairs of each split that are shown at once: by the terminal, and by the page before one asks.
 SHOWN_PAIRS = 15
 
-# Characters of a terminal that does not tell its width, and of a table's first column and headings
-# at most, before they take another line.
-TERMINAL_WIDTH = 100
-LABEL_WIDTH = 28
-HEADING_WIDTH = 10
+# Characters of a table's first column and of its headings, before they take another line.
+LABEL_WIDTH, HEADING_WIDTH = 28, 10
 
 
 class Table(NamedTuple):
@@ -77,7 +72,7 @@ def describe_splits(splits: dict[str, list[ComparedRun]], pairs: list[list[Pair]
         section = Section(
             heading,
             _tabulate_runs(runs),
-            _note_targets(runs) + _note_tests(runs, len(split_pairs), total),
+            _note_tests(runs, len(split_pairs), total),
             [_judge_pair(pair) for pair in split_pairs],
             Table(caption, ["run", "folder", "photos"], folders),
         )
@@ -87,13 +82,14 @@ def describe_splits(splits: dict[str, list[ComparedRun]], pairs: list[list[Pair]
 
 def _tabulate_runs(runs: list[ComparedRun]) -> list[Table]:
     scores, costs = [], []
+    names = ("expected_calibration_error", "coverage", "accepted_accuracy")
     for run in runs:
-        results, confidence = run.results, run.results["confidence"]
+        results = run.results
         low, high = results["unseen"]["balanced_accuracy_interval"]
-        shares = [results["validation"]["balanced_accuracy"]]
-        shares += [confidence[name] for name in CONFIDENCE_COLUMNS]
-        interval = f"({100 * low:.1f} - {100 * high:.1f})"
-        scores.append([run.title, f"{_percent(run.score)} {interval}", *map(_percent, shares)])
+        unseen = f"{_percent(run.score)} ({100 * low:.1f} - {100 * high:.1f})"
+        validation = _percent(results["validation"]["balanced_accuracy"])
+        confidence = [_percent(results["confidence"][name]) for name in names]
+        scores.append([run.title, unseen, validation, *confidence])
         times = [run.features_seconds, run.training_seconds, results["seconds_per_photo"]]
         costs.append([run.title, f"{results['parameters']:,}", *map(format_seconds, times)])
     unseen, validation = (runs[0].results[name]["count"] for name in ("unseen", "validation"))
@@ -102,12 +98,9 @@ def _tabulate_runs(runs: list[ComparedRun]) -> list[Table]:
         "confidence on the unseen ones can be trusted. In brackets: 95 % intervals, for chance in "
         "which photos were picked."
     )
-    columns = ["unseen", "validation", *(name.replace("_", " ") for name in CONFIDENCE_COLUMNS)]
-    cost_columns = ["parameters", "features", "training", "prediction"]
-    return [
-        Table(caption, ["run", *columns], scores),
-        Table("What they cost.", ["run", *cost_columns], costs),
-    ]
+    columns = ["run", "unseen", "validation", *(name.replace("_", " ") for name in names)]
+    cost_columns = ["run", "parameters", "features", "training", "prediction"]
+    return [Table(caption, columns, scores), Table("What they cost.", cost_columns, costs)]
 
 
 def _percent(share: float | None) -> str:
@@ -125,23 +118,23 @@ def format_seconds(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _note_targets(runs: list[ComparedRun]) -> list[str]:
-    targets = {run.title: run.config.get("target_accuracy") for run in runs}
-    if len(set(targets.values())) == 1:
-        return []
-    named = "; ".join(f"{title}: {_percent(target)}" for title, target in targets.items())
-    return [f"Coverage does not compare, since --target-accuracy differs ({named})."]
-
-
 def _note_tests(runs: list[ComparedRun], pairs: int, total: int) -> list[str]:
+    """Return what is to be known of the comparison of runs on one split, of which so many pairs
+    were tested, of `total` on all splits.
+    """
     if len(runs) == 1:
         return ["Nothing to compare with: it is the only run on this split."]
-    number = f"{total} pairs compared in all, and p corrected for their number (Holm)"
-    test = (
-        "Does one run do better by more than chance? McNemar's exact test, on the same unseen "
-        f"photos; {number if total > 1 else 'one pair compared'}."
-    )
-    notes = [test] if pairs else []
+    notes = []
+    targets = {run.title: run.config.get("target_accuracy") for run in runs}
+    if len(set(targets.values())) > 1:
+        named = "; ".join(f"{title}: {_percent(target)}" for title, target in targets.items())
+        notes.append(f"Coverage does not compare, since --target-accuracy differs ({named}).")
+    if pairs:
+        number = f"{total} pairs compared in all, and p corrected for their number (Holm)"
+        notes.append(
+            "Does one run do better by more than chance? McNemar's exact test, on the same unseen "
+            f"photos; {number if total > 1 else 'one pair compared'}."
+        )
     if missing := math.comb(len(runs), 2) - pairs:
         problem = f"their {PREDICTIONS_NAME} are not about the same photos"
         notes.append(f"{_count(missing, 'pair')} could not be tested: {problem}.")
@@ -212,22 +205,19 @@ def _format_scores(scores: dict[int, float], seeds: list[int], sign: str = "") -
 
 def print_sections(sections: list[Section]) -> None:
     """Print the comparison; of many pairs only the first of each section."""
-    width = shutil.get_terminal_size((TERMINAL_WIDTH, 24)).columns
+    width = shutil.get_terminal_size((100, 24)).columns
+    fill = functools.partial(textwrap.fill, width=width, break_on_hyphens=False)
     for section in sections:
         print(f"\n{section.heading}\n{'=' * len(section.heading)}")
         for table in section.tables:
-            print("\n" + _wrap(table.caption, width))
+            print("\n" + fill(table.caption))
             _print_table(table, width)
         for note in section.notes:
-            print("\n" + _wrap(note, width))
+            print("\n" + fill(note))
         for verdict in section.verdicts[:SHOWN_PAIRS]:
-            print("- " + _wrap(verdict, width - 2).replace("\n", "\n  "))
+            print(fill(verdict, initial_indent="- ", subsequent_indent="  "))
         if more := section.verdicts[SHOWN_PAIRS:]:
             print(f"... and {_count(len(more), 'more pair')}, see {PAGE_NAME}.")
-
-
-def _wrap(text: str, width: int) -> str:
-    return textwrap.fill(text, width, break_on_hyphens=False)
 
 
 def _print_table(table: Table, width: int) -> None:
@@ -242,17 +232,14 @@ def _print_table(table: Table, width: int) -> None:
     while columns:
         ends = itertools.accumulate(widths, lambda end, size: end + 2 + size, initial=label_width)
         count = max(1, sum(end <= width for end in ends) - 1)
+        sizes = [label_width, *widths[:count]]
         print()
         for row in zip(labels, *columns[:count], strict=True):
-            _print_row(row, [label_width, *widths[:count]])
+            # On as many lines as its longest cell takes.
+            for line in itertools.zip_longest(*map(textwrap.wrap, row, sizes), fillvalue=""):
+                numbers = map(str.rjust, line[1:], sizes[1:])
+                print("  ".join([line[0].ljust(label_width), *numbers]).rstrip())
         del columns[:count], widths[:count]
-
-
-def _print_row(cells: Sequence[str], widths: list[int]) -> None:
-    """Print a row on as many lines as its longest cell takes."""
-    for label, *texts in itertools.zip_longest(*map(textwrap.wrap, cells, widths), fillvalue=""):
-        numbers = map(str.rjust, texts, widths[1:])
-        print("  ".join([label.ljust(widths[0]), *numbers]).rstrip())
 
 
 def format_markdown(sections: list[Section]) -> str:
@@ -283,14 +270,13 @@ def plot_comparison(
     from vision101.figures import BLUE, ORANGE, save_figure
 
     panels = splits | {f"Seeds on {photos}": groups for photos, groups in photo_sets.items()}
-    labels = {
-        heading: [textwrap.fill(member.title.replace("_", " "), 28) for member in members]
-        for heading, members in panels.items()
-    }
+    labels = [
+        [textwrap.fill(member.title.replace("_", " "), 28) for member in members]
+        for members in panels.values()
+    ]
     # Inches: in each panel, all rows have room for the lines of the longest label.
-    most_breaks = [max(text.count("\n") for text in texts) for texts in labels.values()]
-    sizes = zip(labels.values(), most_breaks, strict=True)
-    heights = [0.7 + len(texts) * (0.35 + 0.18 * breaks) for texts, breaks in sizes]
+    most_breaks = [max(text.count("\n") for text in texts) for texts in labels]
+    heights = [0.7 + len(t) * (0.35 + 0.18 * n) for t, n in zip(labels, most_breaks, strict=True)]
     figure, all_axes = plt.subplots(
         len(panels),
         figsize=(6.4, 0.6 + sum(heights)),
@@ -300,13 +286,14 @@ def plot_comparison(
         layout="constrained",
     )
     handles = {}
-    for axes, (heading, members) in zip(all_axes[:, 0], panels.items(), strict=True):
+    for axes, heading, texts in zip(all_axes[:, 0], panels, labels, strict=True):
+        members = panels[heading]
         for row, member in enumerate(members):
             if isinstance(member, ComparedRun):
-                unseen, validation = member.results["unseen"], member.results["validation"]
-                axes.plot(unseen["balanced_accuracy_interval"], [row] * 2, color=BLUE, linewidth=2)
+                interval = member.results["unseen"]["balanced_accuracy_interval"]
+                axes.plot(interval, [row] * 2, color=BLUE, linewidth=2)
                 axes.plot(member.score, row, "o", color=BLUE, ms=8, label="unseen, 95 % interval")
-                score = validation["balanced_accuracy"]
+                score = member.results["validation"]["balanced_accuracy"]
                 axes.plot(score, row, "D", color=ORANGE, mfc="none", label="validation")
             else:
                 for score in member.scores.values():
@@ -314,7 +301,7 @@ def plot_comparison(
                 axes.plot(member.score, row, "|", color=BLUE, ms=16, mew=3, label="mean")
             place = axes.get_yaxis_transform()
             axes.text(1.01, row, _percent(member.score), transform=place, va="center")
-        axes.set_yticks(range(len(members)), labels[heading])
+        axes.set_yticks(range(len(members)), texts)
         axes.set_ylim(len(members) - 0.5, -0.5)
         axes.set_title(textwrap.fill(heading, 48), loc="left", fontsize=11)
         axes.tick_params(labelbottom=True)
