@@ -17,17 +17,11 @@ NOT_OF_RECIPE = {
 
 
 class SeedGroup(NamedTuple):
-    """Runs that differ in nothing but the seed.
+    """Runs that differ in nothing but the seed."""
 
-    Attributes:
-        title: Tells their recipe from others on the same photos.
-        scores: Balanced accuracy on unseen photos, 0-1, under each seed: the mean of its runs.
-        training_seconds: Mean of the runs.
-    """
-
-    title: str
-    scores: dict[int, float]
-    training_seconds: float
+    title: str  # tells their recipe from others on the same photos
+    scores: dict[int, float]  # balanced accuracy on unseen photos, 0-1: mean of each seed's runs
+    training_seconds: float  # mean of the runs
 
     @property
     def score(self) -> float:
@@ -78,28 +72,25 @@ def _group_seeds(titled: ComparedRun, runs: list[ComparedRun]) -> SeedGroup:
     scores = defaultdict(list)
     for run in runs:
         scores[run.config["seed"]].append(run.score)
-    return SeedGroup(
-        titled.title,
-        {seed: statistics.mean(of_seed) for seed, of_seed in scores.items()},
-        statistics.mean(run.training_seconds for run in runs),
-    )
+    means = {seed: statistics.mean(of_seed) for seed, of_seed in scores.items()}
+    return SeedGroup(titled.title, means, statistics.mean(run.training_seconds for run in runs))
 
 
 def _tell_apart(runs: list[ComparedRun], *other_entries: str) -> list[ComparedRun]:
     """Return the runs with titles that differ: by the entries of `config.json` that do, or else by
     the folder.
     """
-    entries = [_find_settings(run, *other_entries) for run in runs]
+    entries = [(run.title, _find_settings(run, *other_entries)) for run in runs]
     titles = []
-    for run, own in zip(runs, entries, strict=True):
-        same = [entries[index] for index, other in enumerate(runs) if other.title == run.title]
+    for title, own in entries:
+        same = [others for other_title, others in entries if other_title == title]
         # An entry that only some of them have is not told: earlier versions did not record it.
         told = [
             f"{name} {value}"
             for name, value in sorted(own.items())
             if value and any(others.get(name, value) != value for others in same)
         ]
-        titles.append(", ".join([run.title, *told]))
+        titles.append(", ".join([title, *told]))
     counts = Counter(titles)
     return [
         run._replace(title=f"{title} ({shown_name(run.folder)})" if counts[title] > 1 else title)

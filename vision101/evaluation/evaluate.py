@@ -30,7 +30,8 @@ BATCH_SIZE = 64
 
 
 class Evaluation(NamedTuple):
-    """What is known of a model at the end of a run.
+    """What is known of a model at the end of a run; dictionaries of arrays have an entry for each
+    of `EVALUATED_SUBSETS`.
 
     Attributes:
         class_names: In the order of the model's outputs.
@@ -44,12 +45,11 @@ class Evaluation(NamedTuple):
             calibrated model would show.
         out_of_distribution: Ready for JSON: of unseen photos the share `false_alarms` that is
             taken for none of the classes.
-        labels: For each of `EVALUATED_SUBSETS` one-hot float32 (photos, classes).
-        uncalibrated: For each of `EVALUATED_SUBSETS` float32 (photos, classes), 0-1: the
-            probabilities as training left them.
+        labels: One-hot, float32 (photos, classes).
+        uncalibrated: Probabilities as training left them, float32 (photos, classes), 0-1.
         probabilities: Likewise, calibrated.
-        accepted: For each of `EVALUATED_SUBSETS`, bool (photos,): whether the prediction counts,
-            being confident enough, and the photo not unlike those trained on.
+        accepted: Whether the prediction counts, being confident enough, and the photo not unlike
+            those trained on: bool (photos,).
         detector: Tells photos that are unlike those trained on.
     """
 
@@ -80,7 +80,7 @@ def evaluate_model(
     Args:
         model: A classifier of ours, which takes the examples' inputs; its last layer is changed.
         examples: Those of each subset of the split; of views, the first one of a photo counts.
-        class_names: Names in the order of the model's outputs.
+        class_names: In the order of the model's outputs.
         target_accuracy: Share of the accepted predictions that should be right, 0-1.
     """
     labels = {subset: examples[subset].labels for subset in EVALUATED_SUBSETS}
@@ -100,30 +100,25 @@ def evaluate_model(
     temperature = fit_temperature(labels["validation"], uncalibrated["validation"])
     classifier.set_weights([weights / temperature for weights in classifier.get_weights()])
     last_layer = compile_prediction(keras.Model(classifier.input, classifier.output))
-    probabilities = {
-        subset: predict(last_layer, features[subset])[0] for subset in EVALUATED_SUBSETS
-    }
+    probabilities = {subset: predict(last_layer, features[subset])[0] for subset in labels}
 
     # A photo unlike those trained on is not accepted, so it has no say in the threshold either.
     detector = fit_detector(train_features, train.labels[chosen], features["validation"])
-    usual = {subset: detector.accept(features[subset]) for subset in EVALUATED_SUBSETS}
-    confidences = {subset: probabilities[subset].max(axis=1) for subset in EVALUATED_SUBSETS}
+    usual = {subset: detector.accept(features[subset]) for subset in labels}
+    confidences = {subset: probabilities[subset].max(axis=1) for subset in labels}
     threshold = choose_threshold(confidences["validation"][usual["validation"]], target_accuracy)
-    accepted = {
-        subset: usual[subset] & (confidences[subset] >= threshold) for subset in EVALUATED_SUBSETS
-    }
+    accepted = {subset: usual[subset] & (confidences[subset] >= threshold) for subset in labels}
 
     scores = {
         subset: score_predictions(labels[subset], probabilities[subset], class_names)
-        for subset in EVALUATED_SUBSETS
+        for subset in labels
     }
     before, after = (
         confidence_and_correctness(labels["unseen"], values["unseen"])
         for values in (uncalibrated, probabilities)
     )
-    _, right = after
-    coverage = float(accepted["unseen"].mean())
-    accepted_accuracy = float(right[accepted["unseen"]].mean()) if coverage else None
+    counted = accepted["unseen"]
+    accepted_accuracy = float(after[1][counted].mean()) if counted.any() else None
     confidence = {
         "temperature": temperature,
         "expected_calibration_error": measure_calibration(*after)["error"],
@@ -131,11 +126,9 @@ def evaluate_model(
         "uncalibrated_calibration_error": measure_calibration(*before)["error"],
         "target_accuracy": target_accuracy,
         "threshold": threshold,
-        "coverage": coverage,
+        "coverage": float(counted.mean()),
         "accepted_accuracy": accepted_accuracy,
-        "accepted_accuracy_interval": binomial_interval(
-            accepted_accuracy, accepted["unseen"].sum()
-        ),
+        "accepted_accuracy_interval": binomial_interval(accepted_accuracy, counted.sum()),
     }
     return Evaluation(
         class_names,
@@ -151,28 +144,18 @@ def evaluate_model(
     )
 
 
-def predict(
-    call: Callable[[np.ndarray], list[np.ndarray]],
-    inputs: np.ndarray,
-    description: str | None = None,
-) -> list[np.ndarray]:
-    """Return a model's outputs for all inputs, batch by batch.
+def predict(call: Callable, inputs: np.ndarray, description: str | None = None) -> list[np.ndarray]:
+    """Return a model's outputs for all inputs, float32 (photos, ...), batch by batch.
 
     Args:
-        call: What `compile_prediction` returned for the model; for one that `expose_features` made,
-            the outputs are probabilities, float32 (photos, classes), 0-1, and the features that
-            the last layer makes them from, float32 (photos, channels).
+        call: What `compile_prediction` returned for the model.
         inputs: Images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or features.
         description: Of the photos, for the progress bar; None for no bar.
     """
     if not len(inputs):  # XLA takes no empty batch; one of zeros tells the outputs' shapes
         return [output[:0] for output in call(np.zeros((1, *inputs.shape[1:]), np.float32))]
-    progress = tqdm(
-        range(0, len(inputs), BATCH_SIZE),
-        f"Predicting {description}",
-        unit=" batches",
-        disable=description is None,
-    )
+    starts, hidden = range(0, len(inputs), BATCH_SIZE), description is None
+    progress = tqdm(starts, f"Predicting {description}", unit=" batches", disable=hidden)
     batches = [call(inputs[start : start + BATCH_SIZE]) for start in progress]
     return [np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)]
 

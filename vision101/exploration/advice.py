@@ -34,23 +34,19 @@ class Advice(NamedTuple):
 
 def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> list[Advice]:
     """Suggest how to vary and prepare photos for training at `image_size` pixels per side."""
+    values, hues, clutter = measurements.values, measurements.hues, measurements.values["clutter"]
     labels = np.unique([photo.class_name for photo in photos], return_inverse=True)[1]
-    values = measurements.values
-    return [
-        *_advise_on_framing(values),
-        _advise_on_jitter("Lighting: brightness", values["brightness"], labels),
-        _advise_on_jitter("Lighting: contrast", values["contrast"], labels),
-        _advise_on_jitter("Colour scheme: saturation", values["colourfulness"], labels),
-        *_advise_on_the_rest(photos, measurements, labels, image_size),
-    ]
-
-
-def _advise_on_framing(values: dict[str, np.ndarray]) -> list[Advice]:
     smallest, largest = np.percentile(values["subject_share"], RANGE)
     zoom = np.sqrt(largest / max(smallest, 0.1))
     far = np.percentile(values["offset"], RANGE[1])
     side = float(values["rightward"].mean())
-    lighter = float((values["upper_lightness"] > 0).mean())
+    lighter = (values["upper_lightness"] > 0).mean()
+    least_sharp, median = np.percentile(values["sharpness"], (RANGE[0], 50))
+    blurred = least_sharp / max(median, 1e-6)
+    enlarged = (values["shorter_side"] < image_size).mean()
+    shorter_side = int(np.percentile(values["shorter_side"], RANGE[0]))
+    counts = Counter(photo.class_name for photo in photos).most_common()
+    (largest_class, most), (smallest_class, fewest) = counts[0], counts[-1]
     return [
         Advice(
             "Close-up or zoom-out",
@@ -80,31 +76,9 @@ def _advise_on_framing(values: dict[str, np.ndarray]) -> list[Advice]:
             if max(lighter, 1 - lighter) > UPRIGHT_SHARE
             else "Light does not tell up from down: large rotations may be worth a try.",
         ),
-    ]
-
-
-def _advise_on_jitter(topic: str, values: np.ndarray, labels: np.ndarray) -> Advice:
-    explained = omega_squared(values, labels)
-    share = 100 * np.sqrt(values.var() * (1 - explained)) / max(float(values.mean()), 1e-6)
-    less = ", or rather less: it tells classes apart" if tells_classes_apart(values, labels) else ""
-    return Advice(
-        topic,
-        f"It varies by ± {share:.0f} % within a class; the class explains {100 * explained:.0f} %.",
-        f"Vary it by up to ± {round(share, -1):.0f} %{less}.",
-    )
-
-
-def _advise_on_the_rest(
-    photos: list[Photo], measurements: Measurements, labels: np.ndarray, image_size: int
-) -> list[Advice]:
-    values, hues, clutter = measurements.values, measurements.hues, measurements.values["clutter"]
-    low, median = np.percentile(values["sharpness"], (RANGE[0], 50))
-    blurred = low / max(median, 1e-6)
-    enlarged = (values["shorter_side"] < image_size).mean()
-    shorter_side = int(np.percentile(values["shorter_side"], RANGE[0]))
-    counts = Counter(photo.class_name for photo in photos)
-    (largest_class, most), *_, (smallest_class, fewest) = counts.most_common()
-    return [
+        _advise_on_jitter("Lighting: brightness", values["brightness"], labels),
+        _advise_on_jitter("Lighting: contrast", values["contrast"], labels),
+        _advise_on_jitter("Colour scheme: saturation", values["colourfulness"], labels),
         Advice(
             "Colour scheme: hue",
             f"The class explains {100 * omega_squared(hues, labels):.0f} % of the variance.",
@@ -141,6 +115,17 @@ def _advise_on_the_rest(
             else "The classes are of about the same size.",
         ),
     ]
+
+
+def _advise_on_jitter(topic: str, values: np.ndarray, labels: np.ndarray) -> Advice:
+    explained = omega_squared(values, labels)
+    share = 100 * np.sqrt(values.var() * (1 - explained)) / max(float(values.mean()), 1e-6)
+    less = ", or rather less: it tells classes apart" if tells_classes_apart(values, labels) else ""
+    return Advice(
+        topic,
+        f"It varies by ± {share:.0f} % within a class; the class explains {100 * explained:.0f} %.",
+        f"Vary it by up to ± {round(share, -1):.0f} %{less}.",
+    )
 
 
 def tells_classes_apart(values: np.ndarray, labels: np.ndarray) -> bool:

@@ -42,30 +42,19 @@ class LabelIssue(NamedTuple):
 
 
 class LabelCheck(NamedTuple):
-    """What came of checking the labels.
+    """What came of checking the labels; `accuracy` is None if they were not checked."""
 
-    Attributes:
-        issues: The label issues, the least plausible label first.
-        accuracy: Share of photos that the classifier took for what their label says, 0-1; None
-            if labels were not checked.
-        note: With which network; or why labels were not checked.
-    """
-
-    issues: list[LabelIssue]
-    accuracy: float | None
-    note: str
+    issues: list[LabelIssue]  # the least plausible label first
+    accuracy: float | None  # share of photos taken for what their label says, 0-1
+    note: str  # with which network, or why not
 
 
 def check_files(
     files: list[Photo], photos: list[Photo], contrast: np.ndarray, image_size: int
 ) -> list[FileProblem]:
-    """List broken, tiny, extreme and plain files, in this order.
-
-    Args:
-        files: All files, as `index_files` returned them.
-        photos: The readable photos.
-        contrast: float (photos,): standard deviation of lightness L* of each photo.
-        image_size: Side of the square that training makes of each photo, in pixels.
+    """List broken, tiny, extreme and plain files, in this order: of all `files` those that are
+    broken, and of the readable `photos` the others. The contrast, float (photos,), is the standard
+    deviation of their lightness L*; training makes each a square of `image_size` pixels per side.
     """
     broken = [FileProblem(file, "broken", file.problem) for file in files if file.problem]
     tiny, extreme, plain = [], [], []
@@ -101,9 +90,6 @@ def check_labels(
         features: float32 (photos, channels), what a network makes of each.
         duplicates: Pairs of positions of photos that show the same picture.
         note: With which network the features were computed.
-
-    Returns:
-        The label issues; or none, and why, if a class has too few photos to learn from.
     """
     # Two seconds to load, and of no use with --skip-labels.
     import cleanlab
@@ -121,32 +107,24 @@ def check_labels(
             reason = f"class {class_name!r} has {different} different photos, and needs {FOLDS}."
             return LabelCheck([], None, f"Labels were not checked: {reason}")
     probabilities = np.zeros((len(photos), len(class_names)))
+    regression = LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=1000)
+    classifier = make_pipeline(StandardScaler(), regression)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     splits = folds.split(features, labels, groups)
     for train, test in tqdm(splits, desc="Checking labels", total=FOLDS, unit=" folds"):
-        classifier = make_pipeline(
-            StandardScaler(), LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=1000)
-        )
         classifier.fit(features[train], labels[train])
         known = classifier[-1].classes_  # groups may keep a small class out of a fold
         probabilities[np.ix_(test, known)] = classifier.predict_proba(features[test])
     predicted = probabilities.argmax(axis=1)
+    options = {"return_indices_ranked_by": "self_confidence", "n_jobs": 1}
     positions = cleanlab.filter.find_label_issues(
-        labels,
-        probabilities,
-        filter_by="prune_by_class",
-        return_indices_ranked_by="self_confidence",
-        n_jobs=1,
+        labels, probabilities, filter_by="prune_by_class", **options
     )
-    issues = [
-        LabelIssue(
-            photos[position],
-            class_names[predicted[position]],
-            float(probabilities[position, predicted[position]]),
-            float(probabilities[position, labels[position]]),
-        )
-        for position in positions
-    ]
+    issues = []
+    for i in positions:
+        confidence, label_confidence = probabilities[i, [predicted[i], labels[i]]].tolist()
+        suggested = class_names[predicted[i]]
+        issues.append(LabelIssue(photos[i], suggested, confidence, label_confidence))
     return LabelCheck(issues, float((predicted == labels).mean()), note)
 
 

@@ -29,14 +29,10 @@ class DuplicatePair(NamedTuple):
 def describe_duplicates(
     photos: list[Photo], positions: list[tuple[int, int]]
 ) -> list[DuplicatePair]:
-    """Return duplicates as pairs: across classes first, then from the most alike on.
+    """Return what `find_near_duplicates` found: across classes first, then from the most alike on.
 
     Of each pair the first is the one of fewer pixels, by one order over all photos. So whoever
     leaves all first ones out keeps one of every picture.
-
-    Args:
-        photos: Readable photos.
-        positions: The pairs of positions in it that `find_near_duplicates` yielded.
     """
 
     def worth(photo: Photo) -> tuple:
@@ -61,7 +57,6 @@ def write_duplicates(folder: Path, pairs: list[DuplicatePair], source: PhotoSour
     header = ("path", "label", "other_path", "other_label", "different_bits", "sha256")
     rows = []
     for photo, other, different_bits in pairs:
-        place, other_place = source.place(photo.path), source.place(other.path)
-        labels = photo.class_name, other.class_name
-        rows.append((place, labels[0], other_place, labels[1], different_bits, photo.sha256))
+        first, second = ((source.place(each.path), each.class_name) for each in (photo, other))
+        rows.append((*first, *second, different_bits, photo.sha256))
     write_table(folder / "duplicates.csv", header, rows)

@@ -54,61 +54,28 @@ class Observation(NamedTuple):
 
 
 OBSERVATIONS = (
-    Observation(
-        "subject_share",
-        "Close-up or zoom-out",
-        "subject's share of the frame (%)",
-        ("far away or small", "close up"),
-    ),
-    Observation(
-        "colourfulness", "Colour scheme", "colourfulness (0 = grey)", ("grey or pale", "colourful")
-    ),
-    Observation(
-        "bloom_share",
-        "Life cycle",
-        "blossom-coloured share of the subject (%)",
-        ("green, grey or white", "in bright bloom"),
-    ),
-    Observation(
-        "sharpness",
-        "Focus",
-        "contrast of finest detail, sharpest tenth (of 255)",
-        ("out of focus", "in focus"),
-    ),
-    Observation(
-        "offset",
-        "Frame position",
-        "subject's distance from the centre (% of half the diagonal)",
-        ("in the centre", "off centre"),
-    ),
-    Observation(
-        "brightness",
-        "Lighting: brightness",
-        "mean lightness L* (0 = black, 100 = white)",
-        ("dark", "bright"),
-    ),
-    Observation(
-        "contrast",
-        "Lighting: contrast",
-        "standard deviation of lightness L*",
-        ("flat light", "hard light"),
-    ),
-    Observation(
-        "roundness",
-        "Photo view",
-        "shorter axis of the subject (% of its longer one)",
-        ("long: perhaps from the side", "round: perhaps from the front"),
-    ),
-    Observation(
-        "shorter_side", "Pixel size", "shorter side (pixels)", ("few pixels", "many pixels")
-    ),
-    Observation(
-        "clutter",
-        "Presence of other objects",
-        "edges beside the subject (% of pixels)",
-        ("plain background", "busy surroundings"),
-    ),
-)
+    Observation("subject_share", "Close-up or zoom-out", "subject's share of the frame (%)",
+                ("far away or small", "close up")),
+    Observation("colourfulness", "Colour scheme", "colourfulness (0 = grey)",
+                ("grey or pale", "colourful")),
+    Observation("bloom_share", "Life cycle", "blossom-coloured share of the subject (%)",
+                ("green, grey or white", "in bright bloom")),
+    Observation("sharpness", "Focus", "contrast of finest detail, sharpest tenth (of 255)",
+                ("out of focus", "in focus")),
+    Observation("offset", "Frame position",
+                "subject's distance from the centre (% of half the diagonal)",
+                ("in the centre", "off centre")),
+    Observation("brightness", "Lighting: brightness", "mean lightness L* (0 = black, 100 = white)",
+                ("dark", "bright")),
+    Observation("contrast", "Lighting: contrast", "standard deviation of lightness L*",
+                ("flat light", "hard light")),
+    Observation("roundness", "Photo view", "shorter axis of the subject (% of its longer one)",
+                ("long: perhaps from the side", "round: perhaps from the front")),
+    Observation("shorter_side", "Pixel size", "shorter side (pixels)",
+                ("few pixels", "many pixels")),
+    Observation("clutter", "Presence of other objects", "edges beside the subject (% of pixels)",
+                ("plain background", "busy surroundings")),
+)  # fmt: skip
 
 
 class Measurements(NamedTuple):
@@ -204,11 +171,8 @@ def find_subject(image: Image.Image) -> np.ndarray:
     This is the image-boundary contrast of Zhang et al. 2015, "Minimum Barrier Salient Object
     Detection at 80 FPS", section 5. The largest distance is left out: a subject may touch one side.
 
-    Args:
-        image: RGB, of the size that photos are measured at.
-
-    Returns:
-        bool array of about half the image's height and width, with at least one True.
+    The image is one of `read_small`. The bool array that is returned has half its height and
+    width, rounded up, and at least one True.
     """
     lab = ndimage.gaussian_filter(_convert_to_lab(image.reduce(SUBJECT_REDUCTION)), (1, 1, 0))
     height, width, _ = lab.shape
@@ -238,12 +202,6 @@ def _find_threshold(values: np.ndarray) -> float:
     return edges[1 + np.argmax(below * above * gap**2)]
 
 
-@functools.cache
-def _build_lab_transform() -> ImageCms.ImageCmsTransform:
-    profiles = (ImageCms.createProfile(space) for space in ("sRGB", "LAB"))
-    return ImageCms.buildTransform(*profiles, "RGB", "LAB")
-
-
 def _convert_to_lab(image: Image.Image) -> np.ndarray:
     """Return CIE L*a*b* of an sRGB image: float32 (height, width, 3), L* 0-100."""
     stored = np.array(ImageCms.applyTransform(image, _build_lab_transform()))
@@ -251,6 +209,12 @@ def _convert_to_lab(image: Image.Image) -> np.ndarray:
     lab[..., 0] = stored[..., 0] * (100 / 255)
     lab[..., 1:] = stored[..., 1:].view(np.int8)
     return lab
+
+
+@functools.cache
+def _build_lab_transform() -> ImageCms.ImageCmsTransform:
+    profiles = (ImageCms.createProfile(space) for space in ("sRGB", "LAB"))
+    return ImageCms.buildTransform(*profiles, "RGB", "LAB")
 
 
 def _measure_colourfulness(pixels: np.ndarray) -> float:
@@ -306,12 +270,11 @@ def write_measurements(
 ) -> None:
     """Write `photos.csv`: the path, class and size of every photo, and its observations."""
     names = [item.name for item in OBSERVATIONS]
-    columns = zip(*(measurements.values[name] for name in names), strict=True)
-    rows = (
-        (source.place(photo.path), photo.class_name, photo.width, photo.height, photo.sha256)
-        + tuple(f"{value:.2f}" for value in values)
-        for photo, values in zip(photos, columns, strict=True)
-    )
+    rows = []
+    for position, photo in enumerate(photos):
+        values = (f"{measurements.values[name][position]:.2f}" for name in names)
+        row = (source.place(photo.path), photo.class_name, photo.width, photo.height, photo.sha256)
+        rows.append((*row, *values))
     write_table(folder / "photos.csv", ("path", "label", "width", "height", "sha256", *names), rows)
 
 

@@ -6,11 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import hsv_to_rgb
-from matplotlib.patches import Rectangle
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
@@ -25,7 +21,7 @@ from vision101.exploration.observations import (
     find_subject,
     read_small,
 )
-from vision101.figures import BLUE, ORANGE, VERMILION, save_figure
+from vision101.figures import BLUE, ORANGE, VERMILION, matplotlib, plt, save_figure
 from vision101.photos.index import Photo, expect_unchanged
 from vision101.photos.reading import read_pixels
 
@@ -37,20 +33,15 @@ END_SIZE = (200, 150)  # width and height of the room for each of them, in pixel
 PAIRS_SHOWN, PAIRS_IN_ROW = 12, 3
 LABEL_ISSUES_SHOWN, LABEL_ISSUES_IN_ROW = 40, 8
 
+GRID = {"squeeze": False, "layout": "constrained"}  # how all figures place their axes
+
 # Observations that depend on where the subject was found: their photos show that too.
 OF_THE_SUBJECT = ("subject_share", "bloom_share", "offset", "roundness", "clutter")
 
 
 def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) -> None:
-    """Plot how many photos there are, how large they are, and some of them.
-
-    The pictures go to `plots/counts.png`, `plots/sizes.png` and `plots/samples.png`.
-
-    Args:
-        folder: Folder of the exploration.
-        photos: The readable photos.
-        image_size: Side of the square that training makes of each photo, in pixels.
-        title: What the photos are.
+    """Plot how many photos there are, how large, and some of them, for training at `image_size`
+    pixels per side: `counts.png`, `sizes.png` and `samples.png` in the folder's `plots/`.
 
     Raises:
         UserError: A photo was changed or removed since it was indexed.
@@ -58,25 +49,22 @@ def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) 
     _plot_counts(folder, photos, title)
     _plot_sizes(folder, photos, image_size, title)
     generator = np.random.default_rng(0)
-    cells = []
-    for positions in find_largest_classes(photos).values():
+    classes, cells = find_largest_classes(photos), []
+    for positions in classes.values():
         chosen = [photos[i] for i in generator.permutation(positions)[:SAMPLES_OF_CLASS]]
         for photo in chosen:
             with expect_unchanged(photo):
                 cells.append((read_pixels(photo.path, SAMPLE_SIZE), "", "black"))
         cells += [None] * (SAMPLES_OF_CLASS - len(chosen))
-    names = list(find_largest_classes(photos))
-    path = folder / "plots" / "samples.png"
-    _plot_gallery(path, f"{title}: some of each class", cells, SAMPLES_OF_CLASS, names)
+    heading = f"{title}: some of each class"
+    _plot_gallery(folder, "samples", heading, cells, SAMPLES_OF_CLASS, list(classes))
 
 
 def plot_measurements(
     folder: Path, photos: list[Photo], measurements: Measurements, title: str
 ) -> None:
-    """Plot each class's mean photo, colours, and each observation between the photos at its ends.
-
-    The pictures go to `plots/means.png`, `plots/hues.png` and `plots/<observation>.png`; arguments
-    and errors are those of `plot_photos`.
+    """Plot each class's mean photo, colours, and each observation between the photos at its ends:
+    `means.png`, `hues.png` and `<observation>.png` in `plots/`. Errors are those of `plot_photos`.
     """
     _plot_means(folder, photos, measurements, title)
     _plot_hues(folder, photos, measurements.hues, title)
@@ -87,9 +75,8 @@ def plot_measurements(
 def plot_findings(
     folder: Path, duplicates: list[DuplicatePair], issues: list[LabelIssue], title: str
 ) -> None:
-    """Plot the first duplicates and label issues, if any, as a person should look at them.
-
-    The pictures go to `plots/duplicates.png` and `plots/label_issues.png`; errors as `plot_photos`.
+    """Plot the first duplicates and label issues, if any, as a person should look at them:
+    `duplicates.png` and `label_issues.png` in `plots/`. Errors are those of `plot_photos`.
     """
     cells = []
     for pair in duplicates[:PAIRS_SHOWN]:
@@ -97,13 +84,13 @@ def plot_findings(
         for photo in (pair.photo, pair.other):
             cells.append((read_small(photo), f"{photo.class_name}\n{_shorten(photo.path)}", colour))
     heading = f"{title}: duplicates{_count_shown(PAIRS_SHOWN, duplicates)}"
-    _plot_gallery(folder / "plots" / "duplicates.png", heading, cells, 2 * PAIRS_IN_ROW)
+    _plot_gallery(folder, "duplicates", heading, cells, 2 * PAIRS_IN_ROW)
     cells = []
     for issue in issues[:LABEL_ISSUES_SHOWN]:
         text = f"in {issue.photo.class_name}\n{issue.suggested}? {100 * issue.confidence:.0f} %"
         cells.append((read_small(issue.photo), text, "black"))
     heading = f"{title}: label issues{_count_shown(LABEL_ISSUES_SHOWN, issues)}"
-    _plot_gallery(folder / "plots" / "label_issues.png", heading, cells, LABEL_ISSUES_IN_ROW)
+    _plot_gallery(folder, "label_issues", heading, cells, LABEL_ISSUES_IN_ROW)
 
 
 def find_largest_classes(photos: list[Photo]) -> dict[str, np.ndarray]:
@@ -119,15 +106,14 @@ def find_largest_classes(photos: list[Photo]) -> dict[str, np.ndarray]:
 def _plot_counts(folder: Path, photos: list[Photo], title: str) -> None:
     counts = Counter(photo.class_name for photo in photos)
     names = sorted(counts, reverse=True)
-    smallest = min(counts.values())
+    smallest, most = min(counts.values()), max(counts.values())
     figure, axes = plt.subplots(figsize=(10, 1.9 + 0.45 * len(names)), layout="constrained")
     bars = axes.barh(names, [counts[name] for name in names], color=BLUE)
     axes.bar_label(bars, padding=4)
     axes.axvline(smallest, color=VERMILION, linestyle="--", label=f"smallest class ({smallest})")
-    axes.set(title=f"{title}: photos of each class", xlabel="photos")
-    axes.set_xlim(0, 1.1 * max(counts.values()))
+    axes.set(title=f"{title}: photos of each class", xlabel="photos", xlim=(0, 1.1 * most))
     figure.legend(loc="outside lower center")
-    save_figure(figure, folder / "plots" / "counts.png")
+    _save(figure, folder, "counts")
 
 
 def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) -> None:
@@ -136,13 +122,12 @@ def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) 
     width, height = np.array([(photo.width, photo.height) for photo in photos]).T
     enlargement = image_size / np.minimum(width, height)
     cropped = 100 * (1 - np.minimum(width, height) / np.maximum(width, height))
-    figure, grid = plt.subplots(1, 3, figsize=(15, 5.2), layout="constrained")
-    size_axes, scale_axes, crop_axes = grid
+    figure, ((size_axes, scale_axes, crop_axes),) = plt.subplots(1, 3, figsize=(15, 5.2), **GRID)
     areas = 12 + 500 * counts / counts.max()
     size_axes.scatter(widths, heights, areas, color=BLUE, alpha=0.4, label="photos (more: larger)")
     label = f"training size ({image_size} x {image_size})"
     frame = {"fill": False, "edgecolor": VERMILION, "linewidth": 2, "label": label}
-    size_axes.add_patch(Rectangle((0, 0), image_size, image_size, **frame))
+    size_axes.add_patch(plt.Rectangle((0, 0), image_size, image_size, **frame))
     # One panorama must not push all others into a corner.
     limits = [1.1 * max(image_size, np.quantile(side, 0.995)) for side in (width, height)]
     outside = int(((width > limits[0]) | (height > limits[1])).sum())
@@ -165,14 +150,13 @@ def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) 
     for axes in (scale_axes, crop_axes):
         axes.set_ylabel("photos")
         axes.legend()
-    figure.suptitle(f"{title}: what resizing does", fontsize=14)
-    save_figure(figure, folder / "plots" / "sizes.png")
+    _save(figure, folder, "sizes", f"{title}: what resizing does")
 
 
 def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, title: str) -> None:
     names = list(find_largest_classes(photos))
-    figure = plt.figure(figsize=(max(6, 2.4 * len(names)), 5.6), layout="constrained")
-    grid = figure.subplots(2, len(names), squeeze=False)
+    size = (max(6, 2.4 * len(names)), 5.6)
+    figure, grid = plt.subplots(2, len(names), figsize=size, **GRID)
     highest = 100 * max(measurements.mean_subjects[name].max() for name in names)
     for name, photo_axes, subject_axes in zip(names, *grid, strict=True):
         photo_axes.imshow(measurements.mean_photos[name])
@@ -184,16 +168,16 @@ def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, t
     figure.colorbar(heat, ax=grid[1].tolist(), label="photos with the subject here (%)")
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
-    figure.suptitle(f"{title}: mean photo of each class, stretched to a square", fontsize=14)
-    save_figure(figure, folder / "plots" / "means.png")
+    _save(figure, folder, "means", f"{title}: mean photo of each class, stretched to a square")
 
 
 def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) -> None:
     classes = find_largest_classes(photos)
-    figure = plt.figure(figsize=(11, 1.3 * len(classes) + 1.2), layout="constrained")
-    grid = figure.subplots(len(classes), sharex=True, squeeze=False)
+    size = (11, 1.3 * len(classes) + 1.2)
+    figure, grid = plt.subplots(len(classes), sharex=True, figsize=size, **GRID)
     centres = (np.arange(HUE_BINS) + 0.5) / HUE_BINS
-    colours = hsv_to_rgb(np.stack([centres, np.full(HUE_BINS, 0.9), np.full(HUE_BINS, 0.85)], 1))
+    hsv = np.stack([centres, np.full(HUE_BINS, 0.9), np.full(HUE_BINS, 0.85)], axis=1)
+    colours = matplotlib.colors.hsv_to_rgb(hsv)
     shares = {name: 100 * hues[positions].mean(axis=0) for name, positions in classes.items()}
     highest = 1.1 * max(share.max() for share in shares.values())
     for (name, share), (axes,) in zip(shares.items(), grid, strict=True):
@@ -204,17 +188,15 @@ def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) 
     names = ("red", "yellow", "green", "cyan", "blue", "magenta", "red")
     axes.set_xticks(range(0, 361, 60), [f"{name}\n{60 * i}°" for i, name in enumerate(names)])
     axes.set_xlabel("hue (degrees of the colour circle)")
-    figure.suptitle(f"{title}: colours of the subject (% of its coloured pixels)", fontsize=14)
-    save_figure(figure, folder / "plots" / "hues.png")
+    _save(figure, folder, "hues", f"{title}: colours of the subject (% of its coloured pixels)")
 
 
 def _plot_observation(
     folder: Path, photos: list[Photo], values: np.ndarray, observation: Observation, title: str
 ) -> None:
     classes = find_largest_classes(photos)
-    figure = plt.figure(figsize=(15, 1.35 * len(classes) + 1.5), layout="constrained")
-    widths = (ENDS_OF_CLASS, 4.2, ENDS_OF_CLASS)
-    grid = figure.subplots(len(classes), 3, width_ratios=widths, squeeze=False)
+    size, widths = (15, 1.35 * len(classes) + 1.5), (ENDS_OF_CLASS, 4.2, ENDS_OF_CLASS)
+    figure, grid = plt.subplots(len(classes), 3, width_ratios=widths, figsize=size, **GRID)
     low, high = np.quantile(values, (0.001, 0.999))
     margin = 0.04 * (high - low) or 1.0
     ends_of_axis = (low, high) if high > low else (low - 1, low + 1)
@@ -236,11 +218,10 @@ def _plot_observation(
     grid[-1, 1].set_xlabel(observation.unit, fontsize=12)
     heading = "←  {}      photos by value      {}  →".format(*observation.ends)
     grid[0, 1].set_title(heading, fontsize=12)
-    figure.suptitle(f"{observation.title} ({title})", fontsize=14)
-    save_figure(figure, folder / "plots" / f"{observation.name}.png")
+    _save(figure, folder, observation.name, f"{observation.title} ({title})")
 
 
-def _show_ends(axes: Axes, photos: list[Photo], values: np.ndarray, name: str) -> None:
+def _show_ends(axes: plt.Axes, photos: list[Photo], values: np.ndarray, name: str) -> None:
     """Show photos side by side in one picture, which is drawn much sooner than several."""
     width, height = END_SIZE
     row = Image.new("RGB", (ENDS_OF_CLASS * width, height), "white")
@@ -252,14 +233,15 @@ def _show_ends(axes: Axes, photos: list[Photo], values: np.ndarray, name: str) -
         image = ImageOps.contain(image, (width - 8, height))
         left = number * width + (width - image.width) // 2
         row.paste(image, (left, (height - image.height) // 2))
-        text = f"{value:.0f}"
-        axes.text((number + 0.5) * width, -6, text, ha="center", va="bottom", fontsize=9)
+        place = (number + 0.5) * width, -6
+        axes.text(*place, f"{value:.0f}", ha="center", va="bottom", fontsize=9)
     axes.imshow(row)
     axes.set_axis_off()
 
 
 def _plot_gallery(
-    path: Path,
+    folder: Path,
+    name: str,
     title: str,
     cells: list[tuple[Image.Image, str, str] | None],
     columns: int,
@@ -270,8 +252,8 @@ def _plot_gallery(
         return
     rows = math.ceil(len(cells) / columns)
     row_height = 10.8 / columns + (0.3 if row_names else 0.6)  # inches, with a caption
-    figure = plt.figure(figsize=(14, row_height * rows + 0.6), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    size = (14, row_height * rows + 0.6)
+    figure, grid = plt.subplots(rows, columns, figsize=size, **GRID)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, cell in zip(grid.flat, cells, strict=False):
@@ -279,13 +261,18 @@ def _plot_gallery(
             image, caption, colour = cell
             axes.imshow(image)
             axes.set_title(caption, fontsize=9, color=colour)
-    for axes, name in zip(grid[:, 0], row_names, strict=False):
-        _name_row(axes, name, -0.03)
-    figure.suptitle(title, fontsize=14)
-    save_figure(figure, path)
+    for axes, row_name in zip(grid[:, 0], row_names, strict=False):
+        _name_row(axes, row_name, -0.03)
+    _save(figure, folder, name, title)
 
 
-def _name_row(axes: Axes, name: str, x: float) -> None:
+def _save(figure: plt.Figure, folder: Path, name: str, title: str | None = None) -> None:
+    if title:
+        figure.suptitle(title, fontsize=14)
+    save_figure(figure, folder / "plots" / f"{name}.png")
+
+
+def _name_row(axes: plt.Axes, name: str, x: float) -> None:
     place = {"transform": axes.transAxes, "ha": "right", "va": "center"}
     axes.text(x, 0.5, textwrap.fill(name, 14), fontsize=12, **place)
 

@@ -11,12 +11,7 @@ from vision101.errors import shown_path
 from vision101.exploration.advice import Advice
 from vision101.exploration.checks import FileProblem, LabelCheck, LabelIssue
 from vision101.exploration.duplicates import DuplicatePair
-from vision101.exploration.observations import (
-    OBSERVATIONS,
-    Measurements,
-    omega_squared,
-    read_small,
-)
+from vision101.exploration.observations import OBSERVATIONS, Measurements, omega_squared, read_small
 from vision101.exploration.plots import CLASSES_SHOWN
 from vision101.pages import embed_picture, write_report
 from vision101.photos.index import Photo, list_classes
@@ -51,10 +46,8 @@ def write_page(folder: Path, found: Exploration) -> None:
     }
     class_names = list_classes(found.photos)
     labels = np.array([class_names.index(photo.class_name) for photo in found.photos])
-    explained = (
-        omega_squared(found.measurements.values[observation.name], labels)
-        for observation in OBSERVATIONS
-    )
+    values = found.measurements.values
+    explained = [omega_squared(values[item.name], labels) for item in OBSERVATIONS]
     write_report(
         folder / PAGE_NAME,
         "explore.html",
