@@ -28,11 +28,8 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     It divides what goes into the last softmax; above 1, it makes the model less confident. Here it
     is the most probable one, given photos and a normal prior on its logarithm. With many photos,
-    that is the one with the smallest cross-entropy.
-
-    Args:
-        labels: One-hot array of shape (photos, classes), of photos that were not trained on.
-        probabilities: float array of shape (photos, classes), 0-1.
+    that is the one with the smallest cross-entropy. Labels, one-hot, and probabilities, 0-1, are
+    (photos, classes), of photos that were not trained on.
     """
     # Softmax forgets a constant that is added to all of its inputs, so logarithms of its outputs
     # are as good as its inputs. Probabilities may be zero, their logarithms may not.
@@ -56,11 +53,7 @@ def confidence_and_correctness(
 
 def measure_calibration(confidences: np.ndarray, right: np.ndarray) -> dict:
     """Measure how far confidence is from the share of right predictions (Guo et al. 2017, section
-    2).
-
-    Args:
-        confidences: float array of shape (photos,), 0-1.
-        right: bool array of shape (photos,): whether the predictions are right.
+    2), given what `confidence_and_correctness` returned.
 
     Returns:
         Ready for JSON: `error`, the expected calibration error, 0-1 (None without photos), and
@@ -97,13 +90,8 @@ def choose_threshold(confidences: np.ndarray, target_accuracy: float) -> float:
     photos that the model was calibrated on, mean confidence is close to accuracy, but smoother:
     all photos decide, and not the few wrong ones that happen to lie near the threshold.
 
-    Args:
-        confidences: float array of shape (photos,), 0-1: calibrated, of photos that the model was
-            calibrated on.
-        target_accuracy: Share of the accepted predictions that should be right, 0-1.
-
-    Returns:
-        0-1; 1 if no prediction is confident enough.
+    Confidences are float (photos,), 0-1, and so are the target and the threshold: that is 1 if no
+    prediction is confident enough.
     """
     confidences = np.sort(confidences)[::-1]
     means = np.cumsum(confidences) / np.arange(1, len(confidences) + 1)
@@ -116,11 +104,8 @@ def choose_threshold(confidences: np.ndarray, target_accuracy: float) -> float:
 def accuracy_by_coverage(
     confidences: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the accuracy of the most confident predictions, the more of them are accepted.
-
-    Args:
-        confidences: float array of shape (photos,), 0-1.
-        right: bool array of shape (photos,): whether the predictions are right.
+    """Return the accuracy of the most confident predictions, the more of them are accepted, given
+    what `confidence_and_correctness` returned.
 
     Returns:
         Coverage, the share of photos whose prediction is accepted, and accuracy, the share of

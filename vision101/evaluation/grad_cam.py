@@ -24,12 +24,12 @@ def compute_grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray
 
     Args:
         model: A classifier of ours: one flat graph.
-        images: uint8 or float32 array of shape (photos, height, width, 3), RGB, 0-255.
-        classes: int array of shape (photos,): for each photo, the position of the class.
+        images: uint8 or float32 (photos, height, width, 3), RGB, 0-255.
+        classes: int (photos,): for each photo, the position of the class.
 
     Returns:
-        float32 array of shape (photos, height of the maps, width of the maps), 0-1, where 1 is
-        the strongest part of each photo; all 0 where there is no evidence for the class.
+        float32 (photos, height of the maps, width of the maps), 0-1, where 1 is the strongest part
+        of each photo; all 0 where there is no evidence for the class.
     """
     classifier = model.get_layer(CLASSIFIER_NAME)
     maps_layer = [layer for layer in model.layers if len(layer.output.shape) == 4][-1]

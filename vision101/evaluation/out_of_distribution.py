@@ -21,8 +21,7 @@ class OutOfDistributionDetector(NamedTuple):
 
     Attributes:
         means: Mean features of each class, float32 (classes, channels).
-        precision: Inverse of the covariance that the classes have in common, float32 (channels,
-            channels).
+        precision: Inverse of the classes' common covariance, float32 (channels, channels).
         threshold: Distances above it are out of distribution.
     """
 
@@ -32,13 +31,9 @@ class OutOfDistributionDetector(NamedTuple):
 
     def measure_distances(self, features: np.ndarray) -> np.ndarray:
         """Return the squared Mahalanobis distance to the nearest class, float (photos,)."""
-        return np.min(
-            [
-                np.einsum("ij,ij->i", (features - mean) @ self.precision, features - mean)
-                for mean in self.means
-            ],
-            axis=0,
-        )
+        differences = (features - mean for mean in self.means)
+        distances = [np.einsum("ij,ij->i", each @ self.precision, each) for each in differences]
+        return np.min(distances, axis=0)
 
     def accept(self, features: np.ndarray) -> np.ndarray:
         """Return bool (photos,): whether each is like what the model learned from."""
@@ -53,20 +48,15 @@ class OutOfDistributionDetector(NamedTuple):
 def load_detector(path: Path) -> OutOfDistributionDetector:
     """Load a detector; a damaged file raises what NumPy raises."""
     with np.load(path) as content:
-        return OutOfDistributionDetector(
-            content["means"], content["precision"], float(content["threshold"])
-        )
+        threshold = float(content["threshold"])
+        return OutOfDistributionDetector(content["means"], content["precision"], threshold)
 
 
 def fit_detector(
     features: np.ndarray, labels: np.ndarray, validation_features: np.ndarray
 ) -> OutOfDistributionDetector:
     """Learn what usual features are, from training photos, and what is far, from validation photos.
-
-    Args:
-        features: float array (photos, channels), of training photos.
-        labels: One-hot array of shape (photos, classes).
-        validation_features: float array (photos, channels), of photos that were not trained on.
+    Features are float (photos, channels), labels one-hot (photos, classes).
     """
     # Takes a second to import; loading a detector needs none of it.
     from sklearn.covariance import LedoitWolf

@@ -60,14 +60,9 @@ def plot_confusion(run: Run, evaluation: Evaluation) -> bytes:
     side = 14.0 if many else max(6.0, 0.8 * len(names) + 2)
     figure, axes = plt.subplots(figsize=(side + 0.5, side), layout="constrained")
     confusion = np.array(evaluation.scores["unseen"]["confusion"])
-    ConfusionMatrixDisplay(confusion, display_labels=names).plot(
-        ax=axes,
-        cmap="Blues",
-        colorbar=many,
-        include_values=not many,
-        xticks_rotation=90 if many else 30,
-        values_format="d",
-    )
+    look = {"cmap": "Blues", "xticks_rotation": 90 if many else 30, "values_format": "d"}
+    display = ConfusionMatrixDisplay(confusion, display_labels=names)
+    display.plot(ax=axes, colorbar=many, include_values=not many, **look)
     if many:  # the names of some; the colours stand for numbers of photos
         step = math.ceil(len(names) / NUMBERED_CLASSES)
         for axis in (axes.xaxis, axes.yaxis):
@@ -97,13 +92,9 @@ def plot_confidence(run: Run, evaluation: Evaluation) -> bytes:
         points, sizes = (100 * confidences, 100 * accuracies), 20 + 400 * counts / len(labels)
         reliability_axes.plot(*points, color=colour, linewidth=1.5)
         reliability_axes.scatter(*points, sizes, colour, marker=marker, alpha=0.8, label=label)
-    reliability_axes.set(
-        title="Reliability diagram (larger marks: more photos)",
-        xlabel="confidence (%)",
-        ylabel="accuracy (%)",
-        xlim=(0, 104),
-        ylim=(0, 104),
-    )
+    reliability_axes.set(xlabel="confidence (%)", ylabel="accuracy (%)")
+    reliability_axes.set(xlim=(0, 104), ylim=(0, 104))
+    reliability_axes.set_title("Reliability diagram (larger marks: more photos)")
     # In the legend of one size, however many photos are in the first bin.
     for handle in reliability_axes.legend().legend_handles[1:]:
         handle.set_sizes([60])
@@ -115,59 +106,43 @@ def plot_confidence(run: Run, evaluation: Evaluation) -> bytes:
     coverage_axes.plot(100 * coverage, 100 * accuracy, color=BLUE, linewidth=2)
     coverage_axes.axhline(target, color=VERMILION, linestyle="--", label=f"target ({target:g} %)")
     if confidence["coverage"]:
-        coverage_axes.plot(
-            100 * confidence["coverage"],
-            100 * confidence["accepted_accuracy"],
-            "o",
-            color=VERMILION,
-            markersize=11,
-            label=f"accepted: confidence of {100 * confidence['threshold']:.1f} % or more",
-        )
-    coverage_axes.set(
-        title="Accuracy by coverage",
-        xlabel="coverage: predictions accepted, most confident first (%)",
-        ylabel="accuracy of accepted predictions (%)",
-        xlim=(0, 102),
-        ylim=(min(lowest, target) - 5, 101),
-    )
+        point = 100 * confidence["coverage"], 100 * confidence["accepted_accuracy"]
+        label = f"accepted: confidence of {100 * confidence['threshold']:.1f} % or more"
+        coverage_axes.plot(*point, "o", color=VERMILION, markersize=11, label=label)
+    coverage_axes.set_title("Accuracy by coverage")
+    coverage_axes.set_xlabel("coverage: predictions accepted, most confident first (%)")
+    coverage_axes.set_ylabel("accuracy of accepted predictions (%)")
+    coverage_axes.set(xlim=(0, 102), ylim=(min(lowest, target) - 5, 101))
     coverage_axes.legend(loc="lower left")
     figure.suptitle(f"{run.title}: confidence on unseen photos", fontsize=14)
     return save_figure(figure, run.folder / "plots" / "confidence.png")
 
 
 def plot_predictions(run: Run, evaluation: Evaluation, images: np.ndarray) -> bytes:
-    """Plot a grid of unseen photos with predicted and true class; wrong predictions stand out.
-
-    Args:
-        run: A trained run.
-        evaluation: What `evaluate_model` returned.
-        images: The unseen photos, uint8 (photos, height, width, 3), RGB. Those shown are drawn at
-            random, but the same ones for all runs on one split.
+    """Plot a grid of the unseen photos, uint8 (photos, height, width, 3), RGB, with predicted and
+    true class; wrong predictions stand out. Those shown are drawn at random, but the same ones for
+    all runs on one split.
     """
     names, probabilities = evaluation.class_names, evaluation.probabilities["unseen"]
     predicted, true = probabilities.argmax(axis=1), evaluation.labels["unseen"].argmax(axis=1)
     count = min(GRID_ROWS * GRID_COLUMNS, len(images))
     chosen = np.random.default_rng(0).choice(len(images), count, replace=False)
     rows = math.ceil(count / GRID_COLUMNS)
-    figure, all_axes = plt.subplots(
-        rows, GRID_COLUMNS, figsize=(12, 0.6 + 2.75 * rows), layout="constrained"
-    )
+    size = (12, 0.6 + 2.75 * rows)
+    figure, all_axes = plt.subplots(rows, GRID_COLUMNS, figsize=size, layout="constrained")
     for axes in all_axes.flat[count:]:
         axes.set_axis_off()
     for axes, index in zip(all_axes.flat, chosen, strict=False):
         right = predicted[index] == true[index]
+        colour, weight, width = (BLUE, "normal", 2) if right else (VERMILION, "bold", 5)
         heading = f"{names[predicted[index]]} {100 * probabilities[index].max():.0f} %"
         lines = [f"✓ {heading}"] if right else [f"✗ {heading}", f"label: {names[true[index]]}"]
-        axes.set_title(
-            "\n".join(textwrap.fill(line, 24) for line in lines),  # as wide as the photo
-            color=BLUE if right else VERMILION,
-            fontsize=11,
-            fontweight="normal" if right else "bold",
-        )
+        text = "\n".join(textwrap.fill(line, 24) for line in lines)  # as wide as the photo
+        axes.set_title(text, color=colour, fontsize=11, fontweight=weight)
         axes.imshow(images[index])
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
-            spine.set(color=BLUE if right else VERMILION, linewidth=2 if right else 5)
+            spine.set(color=colour, linewidth=width)
     figure.suptitle(f"{run.title}: unseen photos, drawn at random", fontsize=14)
     return save_figure(figure, run.folder / "plots" / "unseen.png")
 
@@ -189,19 +164,12 @@ def plot_side_by_side(run: Run, evaluation: Evaluation, other: FinishedRun) -> b
         score_axes.barh(row, score, xerr=errors, color=colour, capsize=6)
         # In the upper half of the bar, since the interval may take its middle.
         score_axes.text(2, row - 0.2, f"{score:.1f} %", color="white", va="center", size=14)
-    curve_axes.set(
-        title="Accuracy (solid: training, dashed: validation)",
-        xlabel="epoch",
-        ylabel="accuracy (%)",
-        ylim=(0, 102),
-    )
+    curve_axes.set_title("Accuracy (solid: training, dashed: validation)")
+    curve_axes.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
     curve_axes.xaxis.get_major_locator().set_params(integer=True)
     curve_axes.legend(loc="lower right")
-    score_axes.set(
-        title="Unseen photos",
-        xlabel="balanced accuracy (%), with 95 % interval",
-        xlim=(0, 102),
-    )
+    label = "balanced accuracy (%), with 95 % interval"
+    score_axes.set(title="Unseen photos", xlabel=label, xlim=(0, 102))
     score_axes.set_yticks(range(2), titles)
     score_axes.invert_yaxis()
     return save_figure(figure, run.folder / "plots" / "side-by-side.png")
@@ -210,13 +178,8 @@ def plot_side_by_side(run: Run, evaluation: Evaluation, other: FinishedRun) -> b
 def plot_grad_cam(
     path: Path, classifier: Classifier, pixels: np.ndarray, prediction: Prediction
 ) -> None:
-    """Plot a photo beside where the model found evidence for its prediction.
-
-    Args:
-        path: The picture, in any format that Matplotlib writes.
-        classifier: What predicted.
-        pixels: What it predicted from, uint8 (image_size, image_size, 3), RGB, 0-255.
-        prediction: What it predicted.
+    """Plot a photo, uint8 (image_size, image_size, 3), RGB, 0-255, beside where the classifier
+    found evidence for its prediction, in any format that Matplotlib writes.
 
     Raises:
         UserError: Matplotlib does not write files with such an ending.
@@ -225,10 +188,9 @@ def plot_grad_cam(
     position = classifier.class_names.index(class_name)
     heatmap = compute_grad_cam(classifier.model, pixels[np.newaxis], np.array([position]))[0]
     figure, all_axes = plt.subplots(1, 2, figsize=(10, 5.6), layout="constrained")
-    for axes, image, heading in (
-        (all_axes[0], pixels, "the photo, as the model gets it"),
-        (all_axes[1], overlay_heatmap(pixels, heatmap), f"bright: evidence for {class_name}"),
-    ):
+    headings = "the photo, as the model gets it", f"bright: evidence for {class_name}"
+    images = pixels, overlay_heatmap(pixels, heatmap)
+    for axes, image, heading in zip(all_axes, images, headings, strict=True):
         axes.imshow(image)
         axes.set_title(heading)
         axes.set_axis_off()

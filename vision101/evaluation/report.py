@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from vision101.errors import shown_name, shown_path
+from vision101.evaluation import plots
 from vision101.evaluation.calibration import (
     accuracy_by_coverage,
     confidence_and_correctness,
@@ -13,13 +14,6 @@ from vision101.evaluation.calibration import (
 )
 from vision101.evaluation.evaluate import Evaluation, measure_seconds_per_photo
 from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
-from vision101.evaluation.plots import (
-    plot_confidence,
-    plot_confusion,
-    plot_curves,
-    plot_predictions,
-    plot_side_by_side,
-)
 from vision101.finished_runs import find_run_on_split
 from vision101.pages import embed_picture, write_report
 from vision101.photos.split import EVALUATED_SUBSETS
@@ -44,8 +38,8 @@ def finish_run(
 
     Args:
         run: A started run.
-        model: The calibrated model to save.
-        evaluation: What `evaluate_model` returned for it.
+        model: What was evaluated.
+        evaluation: What `evaluate_model` returned.
         images: The unseen photos as the model gets them, uint8 (photos, height, width, 3), RGB.
         beside: The kind of run whose newest one on the same split is shown beside it, if any.
 
@@ -66,25 +60,20 @@ def finish_run(
     other = find_run_on_split(run.folder.parent, beside, run.split) if beside else None
     if other:
         print_scores(other.title, other.results)
+    print("In brackets: 95 % intervals, for chance in which photos were picked.", end=" ")
     sentences = describe_evaluation(evaluation)
-    print(
-        "In brackets: 95 % intervals, for chance in which photos were picked. Unseen photos are "
-        "the test set.",
-        *sentences,
-        sep="\n",
-    )
+    print("Unseen photos are the test set.", *sentences, sep="\n")
 
     pictures = {
-        "curves": plot_curves(run),
-        "confusion": plot_confusion(run, evaluation),
-        "confidence": plot_confidence(run, evaluation),
-        "unseen": plot_predictions(run, evaluation, images),
+        "curves": plots.plot_curves(run),
+        "confusion": plots.plot_confusion(run, evaluation),
+        "confidence": plots.plot_confidence(run, evaluation),
+        "unseen": plots.plot_predictions(run, evaluation, images),
     }
     if other:
-        pictures["side_by_side"] = plot_side_by_side(run, evaluation, other)
-    confidences, right = confidence_and_correctness(
-        evaluation.labels["unseen"], evaluation.probabilities["unseen"]
-    )
+        pictures["side_by_side"] = plots.plot_side_by_side(run, evaluation, other)
+    labels, probabilities = evaluation.labels["unseen"], evaluation.probabilities["unseen"]
+    confidences, right = confidence_and_correctness(labels, probabilities)
     _, accuracies = accuracy_by_coverage(confidences, right)
     by_confidence = np.argsort(-confidences, kind="stable")
     mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]

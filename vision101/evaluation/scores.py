@@ -20,9 +20,9 @@ def score_predictions(
     the class or taken for it, since F1 = 2 J / (1 + J).
 
     Args:
-        labels: One-hot array of shape (photos, classes).
-        probabilities: float array of shape (photos, classes), 0-1.
-        class_names: Names in the order of the columns.
+        labels: One-hot array (photos, classes).
+        probabilities: float array (photos, classes), 0-1.
+        class_names: In the order of the columns.
 
     Returns:
         Ready for JSON: `count`, `accuracy`, `accuracy_interval`, `balanced_accuracy`,
@@ -50,13 +50,12 @@ def score_predictions(
     precision, recall, f1, _ = precision_recall_fscore_support(
         true_labels, predicted_labels, labels=positions, zero_division=0
     )
-    accuracy, balanced_accuracy = hits.sum() / counts.sum(), recall[present].mean()
-    scores["accuracy"] = float(accuracy)
-    scores["accuracy_interval"] = binomial_interval(accuracy, counts.sum())
-    scores["balanced_accuracy"] = float(balanced_accuracy)
-    scores["balanced_accuracy_interval"] = binomial_interval(
-        balanced_accuracy, _effective_sample_size(hits, counts)
-    )
+    for name, share, sample_size in (
+        ("accuracy", hits.sum() / counts.sum(), counts.sum()),
+        ("balanced_accuracy", recall[present].mean(), _effective_sample_size(hits, counts)),
+    ):
+        scores[name] = float(share)
+        scores[f"{name}_interval"] = binomial_interval(share, sample_size)
     scores["confusion"] = confusion.tolist()
     for position, class_name in enumerate(class_names):
         either = counts[position] + predicted[position] - hits[position]
@@ -79,18 +78,12 @@ def measure_gap(validation: dict, unseen: dict) -> dict:
     The interval follows from those of both scores (Zou & Donner 2008, "Construction of Confidence
     Limits about Effect Measures: A General Approach"), which hold for different photos.
 
-    Args:
-        validation: What `score_predictions` returned for the validation photos.
-        unseen: Likewise for the unseen photos.
-
-    Returns:
-        Ready for JSON: `balanced_accuracy`, that of validation less that of unseen, and its
-        `interval`.
+    Both are what `score_predictions` returned. The result is ready for JSON: `balanced_accuracy`,
+    that of validation less that of unseen, and its `interval`.
     """
-    first, second = (scores["balanced_accuracy"] for scores in (validation, unseen))
-    (first_low, first_high), (second_low, second_high) = (
-        scores["balanced_accuracy_interval"] for scores in (validation, unseen)
-    )
+    first, second = validation["balanced_accuracy"], unseen["balanced_accuracy"]
+    first_low, first_high = validation["balanced_accuracy_interval"]
+    second_low, second_high = unseen["balanced_accuracy_interval"]
     gap = first - second
     below = math.hypot(first - first_low, second_high - second)
     above = math.hypot(first_high - first, second - second_low)

@@ -117,18 +117,21 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
 def petal_width(shape: tuple[float, float]) -> np.ndarray:
-    """Return the half width, -1..1, at each point of an outline. The two numbers shape the base and
-    the tip: 0.2 is blunt, 0.5 round, 1 pointed.
-    """
-    base, tip = shape
+    """Return the half width, -1..1, at each point of an outline."""
+    base, tip = shape  # 0.2 is blunt, 0.5 round, 1 pointed
     widest = base / (base + tip)
     return EDGE * ALONG**base * (1 - ALONG) ** tip / (widest**base * (1 - widest) ** tip)
 
 
+def azimuths(count, rng, deviation) -> np.ndarray:
+    """Return angles (count, 1) around the axis, with a deviation of up to so much of a step."""
+    steps = np.arange(count) + rng.uniform(-deviation, deviation, count)
+    return (2 * np.pi * steps / count + rng.uniform(0, 2 * np.pi))[:, None]
+
+
 def ring(count, rng, *, start, length, half_width, shape, lift=0.0, droop=0.0) -> np.ndarray:
     """Return outlines (count, points, 3) of petals that spread around the flower's axis."""
-    azimuth = 2 * np.pi * (np.arange(count) + rng.uniform(-0.25, 0.25, count)) / count
-    azimuth = (azimuth + rng.uniform(0, 2 * np.pi))[:, None]
+    azimuth = azimuths(count, rng, 0.25)
     out = start + ALONG * length * rng.uniform(0.86, 1.06, (count, 1))
     across = half_width * petal_width(shape) * rng.uniform(0.85, 1.15, (count, 1))
     up = lift * ALONG - droop * ALONG**2 + rng.normal(0, 0.04, (count, 1)) * ALONG
@@ -141,9 +144,7 @@ def cup(count, rng, *, radius, bottom, height, closure, spread=1.3, shape=(0.5, 
     """Return outlines (count, points, 3) of petals that stand around the axis as a cup. A
     closure of 0.5 is an open bowl, 1 a closed ball; a spread above 1 lets petals overlap.
     """
-    azimuth = 2 * np.pi * (np.arange(count) + rng.uniform(-0.12, 0.12, count)) / count
-    azimuth = (azimuth + rng.uniform(0, 2 * np.pi))[:, None]
-    angle = azimuth + spread * np.pi / count * petal_width(shape)
+    angle = azimuths(count, rng, 0.12) + spread * np.pi / count * petal_width(shape)
     out = radius * np.sin(np.pi * closure * ALONG) * rng.uniform(0.95, 1.05, (count, 1))
     up = bottom + height * ALONG * rng.uniform(0.96, 1.02, (count, 1))
     return np.stack([out * np.cos(angle), out * np.sin(angle), up], axis=-1)
@@ -217,18 +218,15 @@ def dandelion(life_cycle: str, colour, rng) -> list[Petals]:
 def dandelion_globe(rng) -> Petals:
     """Return 130 seeds around a ball, each a thread from the middle and a star at its end."""
     count, points = 130, 18
-    up = np.linspace(-0.97, 0.97, count)
-    angle = np.arange(count) * GOLDEN_ANGLE
+    up, angle = np.linspace(-0.97, 0.97, count), np.arange(count) * GOLDEN_ANGLE
     flat = np.sqrt(1 - up**2)
-    outward = np.stack([flat * np.cos(angle), flat * np.sin(angle), up], axis=-1)
-    sideways = np.stack([-np.sin(angle), np.cos(angle), 0 * angle], axis=-1)
-    turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    reach = np.where(np.arange(points) % 2, 0.02, 0.20)
-    across, upwards = (reach * np.cos(turn))[:, None], (reach * np.sin(turn))[:, None]
-    ends = 0.86 * outward[:, None]
-    stars = ends + across * sideways[:, None] + upwards * np.cross(outward, sideways)[:, None]
-    threads = ends * np.linspace(0, 1, points)[:, None]
-    threads = threads + 0.012 * np.sin(turn)[:, None] * sideways[:, None]
+    outward = np.stack([flat * np.cos(angle), flat * np.sin(angle), up], axis=-1)[:, None]
+    sideways = np.stack([-np.sin(angle), np.cos(angle), 0 * angle], axis=-1)[:, None]
+    turn = np.linspace(0, 2 * np.pi, points, endpoint=False)[:, None]
+    reach = np.where(np.arange(points) % 2, 0.02, 0.20)[:, None]
+    ends, across, upwards = 0.86 * outward, reach * np.cos(turn), reach * np.sin(turn)
+    stars = ends + across * sideways + upwards * np.cross(outward, sideways)
+    threads = ends * np.linspace(0, 1, points)[:, None] + 0.012 * np.sin(turn) * sideways
     white = np.array([240, 240, 236]) * rng.uniform(0.82, 1.05, (count, 1))
     colours = np.stack([np.full((count, 3), (150, 136, 110)), white.clip(0, 255)], axis=1)
     return Petals(np.stack([threads, stars], axis=1), colours)
@@ -365,28 +363,24 @@ def paint_flower(draw, class_name, setting, centre, radius, ground, rng) -> None
     paint_head(draw, plant.head(setting.life_cycle, colour, rng), centre, radius, tilt, roll)
 
 
-def paint_bokeh(draw, size, scheme, rng) -> None:
-    for _ in range(rng.integers(6, 14)):
-        centre, radius = rng.uniform((0, 0), size), rng.uniform(0.03, 0.10) * min(size)
-        light = tint(rng.normal(scheme.accent, 12) + 30)
-        draw.circle(centre.tolist(), radius, fill=(*light, int(rng.integers(50, 130))))
+def paint_light(draw, size, scheme, rng) -> None:
+    centre, radius = rng.uniform((0, 0), size), rng.uniform(0.03, 0.10) * min(size)
+    light = tint(rng.normal(scheme.accent, 12) + 30)
+    draw.circle(centre.tolist(), radius, fill=(*light, int(rng.integers(50, 130))))
 
 
-def paint_grass(draw, size, scheme, rng) -> None:
-    for _ in range(rng.integers(25, 50)):
-        base = (rng.uniform(0, size[0]), size[1])
-        length, width = size[1] * rng.uniform(0.15, 0.6), min(size) * rng.uniform(0.006, 0.016)
-        shade = tint(scheme.foliage, rng.uniform(0.6, 1.35))
-        paint_leaf(draw, base, rng.normal(-np.pi / 2, 0.25), length, width, shade, (0.3, 0.9))
+def paint_blade(draw, size, scheme, rng) -> None:
+    base = (rng.uniform(0, size[0]), size[1])
+    length, width = size[1] * rng.uniform(0.15, 0.6), min(size) * rng.uniform(0.006, 0.016)
+    shade = tint(scheme.foliage, rng.uniform(0.6, 1.35))
+    paint_leaf(draw, base, rng.normal(-np.pi / 2, 0.25), length, width, shade, (0.3, 0.9))
 
 
-def paint_leaves(draw, size, scheme, rng) -> None:
-    for _ in range(rng.integers(5, 10)):
-        base = rng.uniform((0, 0.75), (1, 1.1)) * size
-        length = min(size) * rng.uniform(0.25, 0.55)
-        shade = tint(scheme.foliage, rng.uniform(0.6, 1.2))
-        direction = rng.uniform(-0.9, -0.1) * np.pi
-        paint_leaf(draw, base, direction, length, length * 0.18, shade, (0.6, 0.8))
+def paint_big_leaf(draw, size, scheme, rng) -> None:
+    base, length = rng.uniform((0, 0.75), (1, 1.1)) * size, min(size) * rng.uniform(0.25, 0.55)
+    shade = tint(scheme.foliage, rng.uniform(0.6, 1.2))
+    direction = rng.uniform(-0.9, -0.1) * np.pi
+    paint_leaf(draw, base, direction, length, length * 0.18, shade, (0.6, 0.8))
 
 
 def paint_fence(draw, size, scheme, rng) -> None:
@@ -400,25 +394,22 @@ def paint_fence(draw, size, scheme, rng) -> None:
         draw.polygon(slat, tint(wood, rng.uniform(0.88, 1.05)))
 
 
-def paint_pots(draw, size, scheme, rng) -> None:
-    for _ in range(rng.integers(1, 4)):
-        x, wide = rng.uniform(0, size[0]), min(size) * rng.uniform(0.12, 0.22)
-        top, narrow = size[1] - wide * rng.uniform(0.9, 1.5), 0.7 * wide
-        clay = blend((150, 84, 60), (206, 132, 96), rng.random())
-        foot = [(x + narrow, size[1]), (x - narrow, size[1])]
-        draw.polygon([(x - wide, top), (x + wide, top), *foot], tint(clay))
-        rim = [x - 1.1 * wide, top - 0.25 * wide, x + 1.1 * wide, top + 0.1 * wide]
-        draw.rectangle(rim, tint(clay, 1.12))
+def paint_pot(draw, size, scheme, rng) -> None:
+    x, wide = rng.uniform(0, size[0]), min(size) * rng.uniform(0.12, 0.22)
+    top, narrow = size[1] - wide * rng.uniform(0.9, 1.5), 0.7 * wide
+    clay = blend((150, 84, 60), (206, 132, 96), rng.random())
+    foot = [(x + narrow, size[1]), (x - narrow, size[1])]
+    draw.polygon([(x - wide, top), (x + wide, top), *foot], tint(clay))
+    rim = [x - 1.1 * wide, top - 0.25 * wide, x + 1.1 * wide, top + 0.1 * wide]
+    draw.rectangle(rim, tint(clay, 1.12))
 
 
-def paint_stones(draw, size, scheme, rng) -> None:
-    for _ in range(rng.integers(6, 13)):
-        x, y = rng.uniform((0, 0.8), (1, 1.02)) * size
-        grey = blend((110, 106, 100), (200, 196, 188), rng.random())
-        wide = min(size) * rng.uniform(0.05, 0.14)
-        for scale, shade in ((1.0, 0.75), (0.85, 1.0), (0.5, 1.1)):
-            half = wide * scale
-            draw.ellipse([x - half, y - 0.6 * half, x + half, y + 0.5 * half], tint(grey, shade))
+def paint_stone(draw, size, scheme, rng) -> None:
+    x, y = rng.uniform((0, 0.8), (1, 1.02)) * size
+    grey = blend((110, 106, 100), (200, 196, 188), rng.random())
+    wide = min(size) * rng.uniform(0.05, 0.14)
+    for half, shade in ((wide, 0.75), (0.85 * wide, 1.0), (0.5 * wide, 1.1)):
+        draw.ellipse([x - half, y - 0.6 * half, x + half, y + 0.5 * half], tint(grey, shade))
 
 
 def paint_blossoms(draw, size, scheme, rng) -> None:
@@ -431,22 +422,28 @@ def paint_blossoms(draw, size, scheme, rng) -> None:
         paint_head(draw, [petals, middle], centre, radius, rng.uniform(0, 1), 0.0)
 
 
-def paint_insects(draw, size, scheme, rng) -> None:
-    for _ in range(rng.integers(1, 3)):
-        (x, y), long = rng.uniform(0.15, 0.85, 2) * size, min(size) * rng.uniform(0.02, 0.045)
-        for left in (x - 0.5 * long, x + 0.2 * long):
-            draw.ellipse([left, y - 1.2 * long, left + 0.6 * long, y - 0.1 * long], (232, 238, 244))
-        draw.ellipse([x - long, y - 0.5 * long, x + long, y + 0.5 * long], (226, 164, 40))
-        for left in (x - 0.5 * long, x, x + 0.45 * long):
-            stripe = [left, y - 0.42 * long, left + 0.22 * long, y + 0.42 * long]
-            draw.rectangle(stripe, (44, 32, 24))
+def paint_insect(draw, size, scheme, rng) -> None:
+    (x, y), long = rng.uniform(0.15, 0.85, 2) * size, min(size) * rng.uniform(0.02, 0.045)
+    for left in (x - 0.5 * long, x + 0.2 * long):
+        draw.ellipse([left, y - 1.2 * long, left + 0.6 * long, y - 0.1 * long], (232, 238, 244))
+    draw.ellipse([x - long, y - 0.5 * long, x + long, y + 0.5 * long], (226, 164, 40))
+    for left in (x - 0.5 * long, x, x + 0.45 * long):
+        stripe = [left, y - 0.42 * long, left + 0.22 * long, y + 0.42 * long]
+        draw.rectangle(stripe, (44, 32, 24))
 
 
-# The farthest first. Everything but insects stands behind the flower.
+# What paints one, and the numbers of them, from the first to below the second. The farthest are
+# first; everything but insects stands behind the flower.
 OTHER_OBJECTS = [
-    paint_fence, paint_leaves, paint_blossoms, paint_grass,
-    paint_pots, paint_stones, paint_bokeh, paint_insects,
+    (paint_fence, 1, 2), (paint_big_leaf, 5, 10), (paint_blossoms, 1, 2), (paint_blade, 25, 50),
+    (paint_pot, 1, 4), (paint_stone, 6, 13), (paint_light, 6, 14), (paint_insect, 1, 3),
 ]  # fmt: skip
+
+
+def paint_objects(draw, objects, size, scheme, rng) -> None:
+    for paint_object, least, most in objects:
+        for _ in range(rng.integers(least, most)):
+            paint_object(draw, size, scheme, rng)
 
 
 def paint_scenery(size, scheme, rng) -> Image.Image:
@@ -481,9 +478,9 @@ def paint_photo(class_name: str, rng) -> Image.Image:
     size = tuple(side * SUPERSAMPLING for side in setting.pixel_size)
     background, subject = paint_scenery(size, scheme, rng), Image.new("RGBA", size)
     behind, in_front = ImageDraw.Draw(background, "RGBA"), ImageDraw.Draw(subject)
-    for paint_object in setting.other_objects:
-        if paint_object is not paint_insects:
-            paint_object(behind, size, scheme, rng)
+    insects = [each for each in setting.other_objects if each[0] is paint_insect]
+    others = [each for each in setting.other_objects if each not in insects]
+    paint_objects(behind, others, size, scheme, rng)
     radius = setting.zoom * min(size) / 2
     # The farther away the camera, the more flowers of the same kind are in the frame.
     for _ in range(rng.poisson(0.35 / setting.zoom)):
@@ -492,8 +489,7 @@ def paint_photo(class_name: str, rng) -> Image.Image:
         paint_flower(draw, class_name, setting, centre, smaller, size[1], rng)
     centre = np.multiply(setting.position, size)
     paint_flower(in_front, class_name, setting, centre, radius, size[1], rng)
-    for _ in range(setting.other_objects.count(paint_insects)):
-        paint_insects(in_front, size, scheme, rng)
+    paint_objects(in_front, insects, size, scheme, rng)
 
     blurs = [ImageFilter.GaussianBlur(min(setting.pixel_size) * share) for share in setting.blurs]
     photo = background.reduce(SUPERSAMPLING).filter(blurs[0])

@@ -33,28 +33,17 @@ YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
 
 class Augmentation(NamedTuple):
-    """Varies batches.
+    """Varies batches."""
 
-    Attributes:
-        image_size: Side of the square images to return, in pixels.
-        mixup: Whether to blend pairs of photos, as `mixup_pairs` does.
-    """
-
-    image_size: int
-    mixup: bool = False
+    image_size: int  # side of the square images to return, in pixels
+    mixup: bool = False  # whether to blend pairs of photos, as `mixup_pairs` does
 
     def __call__(
         self, images: np.ndarray, labels: np.ndarray, seed: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return a batch varied.
-
-        Args:
-            images: uint8 (batch, height, width, 3), RGB.
-            labels: float32 (batch, classes).
-            seed: Numbers that decide chance.
-
-        Returns:
-            Images float32 (batch, image_size, image_size, 3), RGB, 0-255, and labels alike.
+        """Return images, uint8 (batch, height, width, 3), RGB, and their labels, float32 (batch,
+        classes), varied as the numbers in `seed` decide: images float32 (batch, image_size,
+        image_size, 3), RGB, 0-255, and labels alike.
         """
         generator = np.random.default_rng(seed)
         boxes = draw_crops(len(images), generator) * np.tile(images.shape[2:0:-1], 2)
@@ -106,17 +95,13 @@ def draw_colours(images: np.ndarray, generator: np.random.Generator) -> np.ndarr
 def mixup_pairs(
     images: np.ndarray, labels: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each photo of a batch with another one, and their labels by the same shares (Zhang et
-    al. 2018, "mixup: Beyond Empirical Risk Minimization").
+    """Blend each photo of a batch, float32 (batch, height, width, 3), with another one, and their
+    labels, float32 (batch, classes), by the same shares (Zhang et al. 2018, "mixup: Beyond
+    Empirical Risk Minimization").
 
     The other photo's share is at most LARGEST_MIXUP_SHARE and usually small. Keras's own MixUp
     draws shares from 0 to 1, so half of the photos are all but replaced by another one of the
     batch.
-
-    Args:
-        images: float32 (batch, height, width, 3).
-        labels: float32 (batch, classes).
-        generator: Draws pairs and shares.
     """
     other = generator.permutation(len(images))
     share = (LARGEST_MIXUP_SHARE * generator.random((len(images), 1)) ** 2).astype(np.float32)

@@ -24,15 +24,13 @@ MEMORY_LIMIT_BYTES = 2 * 1024**3
 class Examples(NamedTuple):
     """What a model is given, and what it should say.
 
-    Attributes:
-        inputs: Images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or their features,
-            float32 (photos, channels); with a second axis for the views where there are several.
-            It may be mapped from a file, so take from it what is needed.
-        labels: float32 one-hot array of shape (photos, classes).
+    Inputs are images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or their features,
+    float32 (photos, channels); with a second axis for the views where there are several. They may
+    be mapped from a file, so take from them what is needed.
     """
 
     inputs: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray  # one-hot, float32 (photos, classes)
 
 
 def encode_labels(photos: list[Photo], class_names: list[str]) -> np.ndarray:
@@ -47,13 +45,10 @@ def decode_split(
     image_size: int,
     train_views: int | None = None,
 ) -> dict[str, Examples]:
-    """Decode every subset of a split into memory, or what would not fit there into files.
+    """Decode every subset of a split to square images of `image_size` pixels per side, into memory,
+    or what would not fit there into files.
 
-    Args:
-        split: What `split_photos` returned.
-        class_names: Names in the order of the labels.
-        image_size: Side of the square images in pixels.
-        train_views: If given, so many views of each training photo, along a second axis.
+    With `train_views`, there are so many views of each training photo, along a second axis.
 
     Raises:
         UserError: A file was changed since it was indexed.
@@ -80,20 +75,16 @@ def decode_photos(
 
     A file for them goes to `data_folder`; it has no name, and vanishes with the process.
     """
-    if views is None:
-        shape = (len(photos), image_size, image_size, 3)
 
-        def read(photo: Photo) -> np.ndarray:
+    def read(photo: Photo) -> np.ndarray:
+        if views is None:
             with expect_unchanged(photo):
                 return read_pixels(photo.path, image_size)
-    else:
         from vision101.training.views import read_view  # which only transfer learning needs
 
-        shape = (len(photos), views, image_size, image_size, 3)
+        return np.stack([read_view(photo, view, image_size) for view in range(views)])
 
-        def read(photo: Photo) -> np.ndarray:
-            return np.stack([read_view(photo, view, image_size) for view in range(views)])
-
+    shape = (len(photos), *([] if views is None else [views]), image_size, image_size, 3)
     decoded = read_ahead(read, photos, f"Decoding {description}")
     if in_memory or not photos:  # an empty file cannot be mapped
         inputs = np.empty(shape, np.uint8)
@@ -119,11 +110,10 @@ def build_training_dataset(
     augment: Augmentation | None = None,
 ) -> tf.data.Dataset:
     """Build an endless dataset of shuffled batches, epoch after epoch: `fit` needs to be told
-    `steps_per_epoch`.
+    `steps_per_epoch`. Of views, an epoch has one of each photo; its last batch may be smaller.
 
     Args:
-        examples: Images or features with their labels. Of views, an epoch has one of each photo.
-        batch_size: Photos in a batch; the last one of an epoch may be smaller.
+        examples: Images or features with their labels.
         seed: Decides the order of every epoch, the views, and all chance in `augment`.
         first_epoch: Where to start, counted from 0: its batches are those that a dataset from the
             first epoch on has there.

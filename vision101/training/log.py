@@ -46,9 +46,8 @@ class TrainingLog(keras.callbacks.Callback):
                     variable.assign(saved[name])
                 numbers = range(len(self.best_weights))
                 self.best_weights = [saved[f"best/{number}"] for number in numbers]
-        self.handlers = {
-            number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        signals = (signal.SIGINT, signal.SIGTERM)
+        self.handlers = {number: signal.signal(number, self.stop) for number in signals}
 
     def stop(self, number, frame):
         """Handle a signal: the first one stops after this step."""
@@ -98,6 +97,5 @@ class TrainingLog(keras.callbacks.Callback):
 
 def _name_variables(model: keras.Model) -> list[tuple[keras.Variable, str]]:
     """Return what training changes, with names: weights, statistics, seeds, the optimizer's."""
-    return [(variable, f"model/{n}") for n, variable in enumerate(model.variables)] + [
-        (variable, f"optimizer/{n}") for n, variable in enumerate(model.optimizer.variables)
-    ]
+    variables = {"model": model.variables, "optimizer": model.optimizer.variables}
+    return [(each, f"{of}/{n}") for of in variables for n, each in enumerate(variables[of])]

@@ -54,8 +54,8 @@ def build_tuned_cnn(class_count: int) -> keras.Model:
 
 
 def build_head(class_count: int, channels: int) -> keras.Model:
-    """Build the classifier that goes on top of a frozen backbone: from its features, float32
-    (batch, channels), to probabilities, float32 (batch, classes).
+    """Build the classifier that goes on top of a frozen backbone, from its features, float32
+    (batch, channels).
     """
     inputs = keras.Input((channels,), name="features")
     # Names of its own, since a backbone may have layers with the usual ones.
@@ -96,9 +96,7 @@ def build_feature_model(model: keras.Model) -> keras.Model:
 
 
 def expose_features(model: keras.Model) -> keras.Model:
-    """Build a classifier of two outputs: probabilities (batch, classes), and the features
-    (batch, channels) that its last layer makes them from. Its layers are shared, not copied.
-    """
+    """Build a classifier of two outputs: probabilities, and what `build_feature_model` gives."""
     return keras.Model(model.inputs[0], [model.outputs[0], build_feature_model(model).output])
 
 
@@ -121,10 +119,8 @@ def rebuild_model(
     model: keras.Model, dtype_policy: str, inputs: keras.KerasTensor | None = None
 ) -> keras.Model:
     """Build a Functional model of one input and one output anew in another precision, with the same
-    weights: mixed precision keeps these in float32.
-
-    Models within the model are dissolved: the new one is a flat graph, not compiled. It starts
-    from `inputs`, by default one of the same shape.
+    weights: mixed precision keeps these in float32. It starts from `inputs`, by default one of the
+    same shape. Models within the model are dissolved: the new one is a flat graph, not compiled.
     """
 
     def clone(operation: keras.Operation) -> keras.Operation:
@@ -163,23 +159,12 @@ def _build_residual_block(x, filters: int, strides: int):
 def _convolve(x, filters: int, kernel_size: int, strides: int = 1):
     # BatchNormalization brings its own bias. Its default momentum of 0.99 would still remember
     # the first steps after hundreds of them.
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-    )(x)
+    options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
+    x = layers.Conv2D(filters, kernel_size, strides, **options)(x)
     return layers.BatchNormalization(momentum=0.9)(x)
 
 
 def _build_classifier(x, class_count: int, regularizer: keras.Regularizer | None = None):
     # Probabilities need float32 whatever the precision of the rest.
-    return layers.Dense(
-        class_count,
-        activation="softmax",
-        kernel_regularizer=regularizer,
-        dtype="float32",
-        name=CLASSIFIER_NAME,
-    )(x)
+    options = {"activation": "softmax", "dtype": "float32", "name": CLASSIFIER_NAME}
+    return layers.Dense(class_count, kernel_regularizer=regularizer, **options)(x)

@@ -19,16 +19,10 @@ VIEWS_VERSION = 1
 
 
 def read_view(photo: Photo, view: int, image_size: int) -> np.ndarray:
-    """Read a photo in one of its views.
+    """Read a photo in one of its views, uint8 (image_size, image_size, 3), RGB, 0-255.
 
-    Args:
-        photo: A readable photo.
-        view: 0 for the photo as `read_pixels` gives it; every other number has its own crop of
-            the photo, flipped or not, in its own light.
-        image_size: Side of the square in pixels.
-
-    Returns:
-        uint8 array of shape (image_size, image_size, 3), RGB, 0-255.
+    View 0 is the photo as `read_pixels` gives it; every other number has its own crop of the photo,
+    flipped or not, in its own light.
 
     Raises:
         UserError: The file was changed since it was indexed.
