@@ -67,16 +67,11 @@ def describe_splits(splits: dict[str, list[ComparedRun]], pairs: list[list[Pair]
     """Put into words what `group_by_split` and `compare_pairs` found, a section for each split."""
     sections, total = [], sum(map(len, pairs))
     for (heading, runs), split_pairs in zip(splits.items(), pairs, strict=True):
-        folders = [[run.title, shown_path(run.folder), run.config["photos"]] for run in runs]
-        caption = "Where these runs and their photos lie"
-        section = Section(
-            heading,
-            _tabulate_runs(runs),
-            _note_tests(runs, len(split_pairs), total),
-            [_judge_pair(pair) for pair in split_pairs],
-            Table(caption, ["run", "folder", "photos"], folders),
-        )
-        sections.append(section)
+        rows = [[run.title, shown_path(run.folder), run.config["photos"]] for run in runs]
+        places = Table("Where these runs and their photos lie", ["run", "folder", "photos"], rows)
+        notes = _note_tests(runs, len(split_pairs), total)
+        verdicts = [_judge_pair(pair) for pair in split_pairs]
+        sections.append(Section(heading, _tabulate_runs(runs), notes, verdicts, places))
     return sections
 
 
@@ -186,10 +181,8 @@ def describe_recipes(photo_sets: dict[str, list[SeedGroup]]) -> list[Section]:
             "much as the seeds differ, and scores of different seeds do not compare."
         ]
         if missing := math.comb(len(groups), 2) - len(differences):
-            notes.append(
-                f"{_count(missing, 'pair')} of recipes without two seeds in common could not be "
-                "compared."
-            )
+            pairs = f"{_count(missing, 'pair')} of recipes without two seeds in common"
+            notes.append(f"{pairs} could not be compared.")
         sections.append(Section(f"Recipes over seeds: {photos}", tables, notes))
     return sections
 
@@ -244,16 +237,13 @@ def _print_table(table: Table, width: int) -> None:
 
 def format_markdown(sections: list[Section]) -> str:
     """Return the sections' tables in GitHub's Markdown."""
-    lines = []
+    lines, escapes = [], str.maketrans({"\\": "\\\\", "|": "\\|"})
     for section in sections:
         for table in section.tables:
-            rows = [
-                [cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row]
-                for row in (table.headings, *table.rows)
-            ]
-            rows.insert(1, ["---"] + ["---:"] * (len(table.headings) - 1))
+            rows = [[cell.translate(escapes) for cell in row] for row in table.rows]
+            rule = ["---"] + ["---:"] * (len(table.headings) - 1)
             lines += [f"{section.heading}. {table.caption}", ""]
-            lines += [f"| {' | '.join(row)} |" for row in rows] + [""]
+            lines += [f"| {' | '.join(row)} |" for row in (table.headings, rule, *rows)] + [""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -277,16 +267,11 @@ def plot_comparison(
     # Inches: in each panel, all rows have room for the lines of the longest label.
     most_breaks = [max(text.count("\n") for text in texts) for texts in labels]
     heights = [0.7 + len(t) * (0.35 + 0.18 * n) for t, n in zip(labels, most_breaks, strict=True)]
-    figure, all_axes = plt.subplots(
-        len(panels),
-        figsize=(6.4, 0.6 + sum(heights)),
-        height_ratios=heights,
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    options = {"sharex": True, "squeeze": False, "layout": "constrained"}
+    size = (6.4, 0.6 + sum(heights))
+    figure, grid = plt.subplots(len(panels), figsize=size, height_ratios=heights, **options)
     handles = {}
-    for axes, heading, texts in zip(all_axes[:, 0], panels, labels, strict=True):
+    for axes, heading, texts in zip(grid[:, 0], panels, labels, strict=True):
         members = panels[heading]
         for row, member in enumerate(members):
             if isinstance(member, ComparedRun):

@@ -105,8 +105,7 @@ def find_largest_classes(photos: list[Photo]) -> dict[str, np.ndarray]:
 
 def _plot_counts(folder: Path, photos: list[Photo], title: str) -> None:
     counts = Counter(photo.class_name for photo in photos)
-    names = sorted(counts, reverse=True)
-    smallest, most = min(counts.values()), max(counts.values())
+    names, smallest, most = sorted(counts, reverse=True), min(counts.values()), max(counts.values())
     figure, axes = plt.subplots(figsize=(10, 1.9 + 0.45 * len(names)), layout="constrained")
     bars = axes.barh(names, [counts[name] for name in names], color=BLUE)
     axes.bar_label(bars, padding=4)

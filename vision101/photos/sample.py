@@ -2,8 +2,7 @@
 
 It stands in for a real collection on a machine without a network, and in the tests. A flower head
 is built of petals in three dimensions (see `Petals`), turned to the viewing angle and painted from
-the farthest petal to the nearest. That is what lets the same daisy be seen from the front and from
-the side. What makes two photos of it differ is a `Setting`.
+the farthest petal to the nearest. What makes two photos of one kind differ is a `Setting`.
 """
 
 from collections import namedtuple
@@ -26,8 +25,8 @@ PIXEL_SIZE_ODDS = [0.28, 0.24, 0.16, 0.14, 0.08, 0.05, 0.05]
 # People photograph flowers in bloom; the rest is what makes some photos hard.
 LIFE_CYCLE_ODDS = {"bud": 0.05, "bloom": 0.86, "seed head": 0.09}
 
-# How much the background and the subject are blurred, as shares of the frame's shorter side: where
-# the focus is on the subject, on everything, on the background, and on nothing.
+# Blur of background and subject, as shares of the frame's shorter side: where the focus is on the
+# subject, on everything, on the background, and on nothing.
 FOCUS_BLURS = [(0.030, 0.0), (0.004, 0.0), (0.004, 0.016), (0.030, 0.010)]
 FOCUS_ODDS = [0.66, 0.18, 0.08, 0.08]
 
@@ -151,12 +150,11 @@ def cup(count, rng, *, radius, bottom, height, closure, spread=1.3, shape=(0.5, 
 
 
 def shaded(outlines, colour, rng, rim=-0.16, layers=3) -> Petals:
-    """Return petals with these outlines (petals, points, 3), darker or lighter towards the rim.
-    Each also differs a little from its neighbours, or they would melt into one blot.
-    """
+    """Return petals with outlines (petals, points, 3), darker or lighter towards the rim."""
     centres = outlines.mean(axis=1)[:, None, None]
     scales = np.linspace(1, 0.45, layers)[:, None, None]
     light = np.linspace(1 + rim, 1 - 0.4 * rim, layers)[:, None]
+    # Each differs a little from its neighbours, or they would melt into one blot.
     own = rng.uniform(0.90, 1.06, (len(outlines), 1, 1))
     # The light falls from the upper left, where both coordinates are negative.
     facing = 1 - 0.07 * centres[:, :, 0, :2].sum(axis=-1, keepdims=True)

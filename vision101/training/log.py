@@ -22,10 +22,8 @@ class TrainingLog(keras.callbacks.Callback):
     Ctrl-C, or SIGTERM, ends the training after the step: the run is completed with the best epoch
     so far. A second one interrupts as it does elsewhere.
 
-    Args:
-        run: A started run. Its `history` is filled, and `stopped` where it was stopped.
-        epochs: Of the whole training.
-        phase: Name of this `fit`, and of the stage, among those of the run.
+    The `history` of the run is filled, and `stopped` where it was stopped. The phase is the name of
+    this `fit` among those of the run, and the epochs are those of the whole training.
 
     Raises:
         UserError: In `fit`, after an epoch in which the loss became infinite or NaN.
