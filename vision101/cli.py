@@ -1,6 +1,7 @@
 """The flags that scripts share, and how a script ends; only scripts import this."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -8,8 +9,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from vision101.environment import prepare_keras, prepare_streams
 from vision101.errors import UserError, shown_path
 from vision101.files import OUTPUTS_FOLDER
+from vision101.flag_types import (
+    folder_name_part,
+    integer_from,
+    number_between,
+    output_folder,
+    regular_expression,
+)
+from vision101.photos.duplicates import NEAR_DUPLICATE_BITS
 from vision101.resume import resume_arguments
 from vision101.runs import Run
 
@@ -86,21 +96,35 @@ def parse_training_arguments(
         metavar="N",
         help="photos of each class to train and validate on (default: 80 %% of the smallest class)",
     )
+    photos.add_argument(
+        "--use-split",
+        action="store_true",
+        help="keep the subsets that the photos come in, such as train/ and test/",
+    )
+    photos.add_argument(
+        "--group-by",
+        type=regular_expression,
+        metavar="REGEX",
+        help="keep photos in one subset whose paths match this alike, as those of one patient",
+    )
+    photos.add_argument(
+        "--near-duplicates",
+        type=integer_from(0, NEAR_DUPLICATE_BITS),
+        default=NEAR_DUPLICATE_BITS,
+        metavar="BITS",
+        help="keep photos in one subset whose hashes differ in at most so many bits; 0: identical "
+        f"files only, as for a fixed camera (default: {NEAR_DUPLICATE_BITS}, chosen on flowers)",
+    )
 
     training = parser.add_argument_group("training")
     add_image_size_argument(training, defaults["image_size"])
     training.add_argument(
         "--batch-size",
-        type=integer_from(1, 1024),
+        # With a single photo, batch normalization, which heads have, would give zeros.
+        type=integer_from(2 if kind == "transfer" else 1, 1024),
         default=batch_size,
         metavar="N",
         help=f"photos in a training step (default: {batch_size})",
-    )
-    training.add_argument(
-        "--learning-rate",
-        type=number_between(0, 1),
-        metavar="RATE",
-        help=f"at its peak (default: {defaults['learning_rate']})",
     )
     training.add_argument(
         "--precision",
@@ -127,9 +151,11 @@ def parse_training_arguments(
         "flags are those of that run",
     )
     arguments = parser.parse_args()
+    if arguments.use_split and arguments.per_class:
+        parser.error("--per-class: says how to split, and --use-split not to; leave one out")
     recipe = recipes[vars(arguments).get("recipe", "")]
     for name in defaults:
-        if getattr(arguments, name) is None:
+        if getattr(arguments, name, None) is None:
             setattr(arguments, name, getattr(recipe, name))
     return resume_arguments(parser, arguments, kind) if arguments.resume else arguments
 
@@ -164,7 +190,8 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
         default="tf_flowers",
         metavar="PHOTOS",
         help="tf_flowers (the default; downloaded once), sample (painted, needs no internet), "
-        "a folder with one sub-folder per class, or a .tgz, .tar or .zip of such a folder",
+        "a folder with one sub-folder per class, a .tgz, .tar or .zip of such a folder, or a "
+        "FILE.csv with columns path and label",
     )
 
 
@@ -224,61 +251,12 @@ def add_output_argument(parser: argparse._ActionsContainer, purpose: str) -> Non
     )
 
 
-def output_folder(text: str) -> Path:
-    """Argparse type for `--output-dir`: Keras would fill in what stands in braces."""
-    if set("{}") & set(text):
-        raise argparse.ArgumentTypeError(f"must not have braces in its path, not {text!r}")
-    return Path(text)
-
-
 def backbone_name(text: str) -> str:
     """Argparse type for `--backbone`: one of BACKBONES, or a saved model."""
     if text not in BACKBONES and not (text.endswith(".keras") and Path(text).is_file()):
         raise argparse.ArgumentTypeError(
             f"must be one of {', '.join(BACKBONES)}, or a saved model, a file that ends in .keras, "
             f"not {text!r}"
-        )
-    return text
-
-
-def integer_from(lowest: int, highest: int | None = None) -> Callable[[str], int]:
-    """Return an argparse type for whole numbers from `lowest` to `highest` (both included)."""
-    bounds = f"at least {lowest}" if highest is None else f"from {lowest} to {highest}"
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or number < lowest or (highest is not None and number > highest):
-            raise argparse.ArgumentTypeError(f"must be a whole number {bounds}, not {text!r}")
-        return number
-
-    return parse
-
-
-def number_between(lowest: float, highest: float) -> Callable[[str], float]:
-    """Return an argparse type for numbers above `lowest` and up to `highest`."""
-
-    def parse(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = None
-        if number is None or not lowest < number <= highest:
-            raise argparse.ArgumentTypeError(
-                f"must be a number above {lowest:g} and at most {highest:g}, not {text!r}"
-            )
-        return number
-
-    return parse
-
-
-def folder_name_part(text: str) -> str:
-    """Argparse type for `--name`: letters, digits, dots, dashes and underscores."""
-    if not text or not all(character.isalnum() or character in "._-" for character in text):
-        raise argparse.ArgumentTypeError(
-            f"may have letters, digits, '.', '_' and '-' only, not {text!r}"
         )
     return text
 
@@ -290,9 +268,7 @@ def run_script(main: Callable[[], int | None]) -> None:
     bug and keeps its traceback.
     """
     program = Path(sys.argv[0]).name
-    for stream in (sys.stdout, sys.stderr):
-        # Names of files may have characters that the terminal, or a file, does not.
-        stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     interrupted = threading.Event()
 
     def interrupt(number, frame):
@@ -306,8 +282,9 @@ def run_script(main: Callable[[], int | None]) -> None:
         last_resort.start()
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+    with contextlib.suppress(ValueError):  # in a notebook's thread, which gets no signals
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, interrupt)
     code = USAGE_EXIT_CODE
     try:
         prepare_keras()
@@ -334,25 +311,3 @@ def run_script(main: Callable[[], int | None]) -> None:
     # Libraries explain themselves in several lines; ours is one.
     print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
-
-
-def prepare_keras() -> None:
-    """Choose Keras's backend and quieten TensorFlow, before either is imported.
-
-    Raises:
-        UserError: Keras was imported already, with another backend, as a notebook may have done.
-    """
-    if (
-        "keras" in sys.modules
-        and (backend := sys.modules["keras"].config.backend()) != "tensorflow"
-    ):
-        raise UserError(
-            f"Keras was imported with the backend {backend}, and this needs tensorflow: restart "
-            "Python, or set KERAS_BACKEND=tensorflow before Keras is imported"
-        )
-    # What ~/.keras/keras.json or the environment names for other projects would not do.
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    # Keras imports Matplotlib, which ends where a notebook's backend is named and not installed.
-    os.environ.pop("MPLBACKEND", None)
-    # Lines about CPU instructions and absent GPUs would bury the one that tells what is wrong.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

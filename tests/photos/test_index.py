@@ -309,12 +309,39 @@ def test_links_back_to_a_folder_above_list_nothing_twice(photo_folder, tmp_path)
     assert index_photos(PhotoSource(photo_folder, False), tmp_path) == before
 
 
-def test_folders_of_subsets_are_not_taken_for_classes(photo_folder, tmp_path):
-    for subset in ("train", "test"):
-        for class_name in ("daisy", "roses"):
-            shutil.copytree(photo_folder / class_name, tmp_path / "split" / subset / class_name)
-    with pytest.raises(UserError, match="test and train are subsets of a split"):
-        index_photos(PhotoSource(tmp_path / "split", painted=False), tmp_path / "data")
+def swap(first: Path, second: Path) -> None:
+    first.rename(first.with_name("aside"))
+    second.rename(first)
+    first.with_name("aside").rename(second)
+
+
+def test_swapped_folders_and_files_are_seen_though_sizes_and_times_agree(tmp_path):
+    folder = tmp_path / "photos"
+    for name, colour in (("lamp", "red"), ("switch", "blue")):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            noise = Image.effect_noise((32, 32), 20 + number).convert("RGB")
+            path = folder / name / f"{number}.bmp"
+            Image.blend(noise, Image.new("RGB", (32, 32), colour), 0.5).save(path)
+            os.utime(path, ns=(10**18, 10**18))
+    source = PhotoSource(folder, painted=False)
+
+    def check():
+        for photo in index_photos(source, tmp_path / "data"):
+            assert photo.class_name == photo.path.parent.name
+            assert photo.sha256 == hashlib.sha256(photo.path.read_bytes()).hexdigest()
+
+    check()
+    swap(folder / "lamp", folder / "switch")
+    check()
+    swap(folder / "lamp" / "0.bmp", folder / "lamp" / "1.bmp")
+    check()
+    # As a tool does that corrects a file in place and keeps its time.
+    content = bytearray((folder / "lamp" / "2.bmp").read_bytes())
+    content[-8:] = b"mended.."
+    (folder / "lamp" / "2.bmp").write_bytes(content)
+    os.utime(folder / "lamp" / "2.bmp", ns=(10**18, 10**18))
+    check()
 
 
 def test_class_names_that_cannot_be_written_are_refused(photo_folder, tmp_path):

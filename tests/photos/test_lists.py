@@ -1,6 +1,7 @@
 """What a person decided is used: photos that they labelled are trained on, and only that."""
 
 import shutil
+import unicodedata
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from PIL import ImageOps
 
 from vision101.errors import UserError
 from vision101.photos.index import index_photos
-from vision101.photos.lists import add_photos
+from vision101.photos.lists import add_photos, exclude_photos
 from vision101.photos.reading import read_photo
 from vision101.photos.sources import find_photos
 from vision101.photos.split import EVALUATED_SUBSETS, SUBSETS, hash_split, split_photos
@@ -129,3 +130,106 @@ def test_other_tables_are_refused(split, tmp_path):
     (tmp_path / "a.csv").write_text("name;size\nnew.png;3\n")
     with pytest.raises(UserError, match="no column label"):
         add_photos(split, tmp_path / "a.csv")
+
+
+@pytest.fixture
+def cyrillic(photo_folder, tmp_path):
+    """Return a source whose classes need care in lists, and its photos."""
+    (photo_folder / "daisy").rename(photo_folder / "ромашка")
+    (photo_folder / "roses").rename(photo_folder / "роза; алая, или")
+    source = find_photos(str(photo_folder))
+    return source, index_photos(source, tmp_path / "data")
+
+
+FILES = [f"ромашка/daisy-{number:04}.jpg" for number in (1, 2, 3)]
+PLAIN = "path\n" + "".join(f"{file}\n" for file in FILES)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.encode("utf-16"),
+        b"\xfe\xff" + PLAIN.replace("\n", "\r\n").encode("utf-16-be"),
+        PLAIN.encode("cp1251"),
+        ("sep=;\r\n" + PLAIN).encode(),
+        b"\xef\xbb\xbf" * 2 + PLAIN.encode(),
+        ('"path";"note, with, commas"\r\n' + "".join(f'"{f}";"1,5"\r\n' for f in FILES)).encode(),
+        ("path\n" + "".join(f"../my photos/{file}\n" for file in FILES)).encode(),
+        ("path\n" + "".join(f"ромашка/../{file}\n" for file in FILES)).encode(),
+        ("path\n" + "".join(f"{file.upper()}\n" for file in FILES)).encode(),
+        ("path\n" + "".join(f"{unicodedata.normalize('NFD', f)}\n" for f in FILES)).encode(),
+        PLAIN.replace("path", "filename").encode(),
+        PLAIN.replace("path", "id,Image_Path").replace("ромашка", "7,ромашка").encode(),
+        "\n".join(FILES).encode(),
+        PLAIN.replace("\n", "\r").encode(),
+        # What Excel makes of UTF-8 without a byte order mark.
+        PLAIN.encode().decode("latin-1").encode("utf-8-sig"),
+    ],
+)
+def test_lists_of_other_programs_name_their_photos(cyrillic, tmp_path, capsys, content):
+    source, photos = cyrillic
+    (tmp_path / "list.csv").write_bytes(content)
+    kept = exclude_photos(photos, source, [tmp_path / "list.csv"])
+    gone = {source.place(photo.path) for photo in photos} - {source.place(p.path) for p in kept}
+    assert gone == set(FILES)
+    assert "Excluded 3 of 50" in capsys.readouterr().out
+
+
+def test_names_with_delimiters_need_no_quotes_in_a_list_of_one_column(cyrillic, tmp_path):
+    source, photos = cyrillic
+    text = "path\nроза; алая, или/roses-0001.jpg\n"
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8")
+    assert len(exclude_photos(photos, source, [tmp_path / "list.csv"])) == 49
+
+
+def test_paths_may_count_from_the_list_or_from_here(cyrillic, tmp_path, monkeypatch):
+    source, photos = cyrillic
+    (tmp_path / "lists").mkdir()
+    monkeypatch.chdir(tmp_path / "my photos" / "ромашка")
+    for line in ("../my photos/ромашка/daisy-0001.jpg", "daisy-0001.jpg"):
+        (tmp_path / "lists" / "list.csv").write_text(f"path\n{line}\n", encoding="utf-8")
+        assert len(exclude_photos(photos, source, [tmp_path / "lists" / "list.csv"])) == 49
+
+
+def test_a_folder_in_a_list_means_all_photos_in_it(cyrillic, tmp_path):
+    source, photos = cyrillic
+    (source.folder / "ромашка" / "dark").mkdir()
+    for path in sorted((source.folder / "ромашка").glob("*.jpg"))[:4]:
+        path.rename(path.parent / "dark" / path.name)
+    photos = index_photos(source, tmp_path / "data")
+    (tmp_path / "list.csv").write_text("path\nромашка/dark\n", encoding="utf-8")
+    assert len(exclude_photos(photos, source, [tmp_path / "list.csv"])) == 46
+    (tmp_path / "list.csv").write_text("path\nромашка\n", encoding="utf-8")
+    with pytest.raises(UserError, match="leaves no photo of class 'ромашка'"):
+        exclude_photos(photos, source, [tmp_path / "list.csv"])
+
+
+def test_lists_that_name_nothing_are_refused(cyrillic, tmp_path):
+    source, photos = cyrillic
+    for text, complaint in (
+        ("path\n", "names no photo"),
+        ("path\n../photos/x.jpg\n", "line 2"),
+        ("path\n" + 3000 * "long remark ", "line 2"),
+    ):
+        (tmp_path / "list.csv").write_text(text)
+        with pytest.raises(UserError, match=complaint):
+            exclude_photos(photos, source, [tmp_path / "list.csv"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+def test_a_review_that_went_through_a_spreadsheet_keeps_its_paths(
+    split, tmp_path, monkeypatch, encoding
+):
+    """It took UTF-8 for cp1252; what a person typed in it is right, and in its own encoding."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "für Zoë").mkdir()
+    make_new_photo(split, tmp_path / "für Zoë" / "new.png")
+    renamed = {
+        subset: [replace(p, class_name=p.class_name.replace("roses", "Pâquerette")) for p in photos]
+        for subset, photos in split.items()
+    }
+    shown = "für Zoë/new.png".encode().decode("cp1252")
+    text = f"path;label;sure\r\n{shown};PÂQUERETTE;no\r\n"
+    (tmp_path / "review.csv").write_bytes(text.encode(encoding))
+    added = set(add_photos(renamed, tmp_path / "review.csv")["train"]) - set(renamed["train"])
+    assert {photo.class_name for photo in added} == {"Pâquerette"}

@@ -12,6 +12,7 @@ import pytest
 
 from vision101.errors import UserError
 from vision101.photos.duplicates import find_near_duplicates
+from vision101.photos.groups import group_photos
 from vision101.photos.index import Photo
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import SUBSETS, hash_split, split_photos, write_split
@@ -150,6 +151,59 @@ def test_too_small_classes_are_usage_errors(photos):
     alike = [near(make_photo("lilies", 0), str(bits), bits) for bits in range(30)]
     with pytest.raises(UserError, match="'lilies' has too few different photos"):
         split_photos([*photos, *alike], seed=0)
+
+
+def test_a_burst_of_photos_splits_under_every_seed():
+    roses = [make_photo("roses", number) for number in range(40)]
+    daisies = [make_photo("daisy", number) for number in range(28)]
+    burst = [near(make_photo("daisy", 28), f"burst-{bits}", bits) for bits in range(12)]
+    for seed in range(40):
+        split = split_photos([*roses, *daisies, *burst], seed)
+        subsets = place(split)
+        assert len({subsets[photo.sha256] for photo in burst}) == 1
+        for subset in ("train", "validation", "unseen"):
+            assert len(set(count_classes(split, subset).values())) == 1
+
+
+def test_where_size_leaves_a_subset_empty_other_orders_are_tried():
+    """Largest first, both groups of three go to train, and the group of both classes nowhere."""
+    photos, groups = [], []
+    for number, members in enumerate((["a", "a", "a", "b"], ["b", "b", "b"], ["a"], ["a"], ["b"])):
+        for member in members:
+            photos.append(make_photo(member, len(photos)))
+            groups.append(number)
+    while len(photos) < 24:
+        photos.append(make_photo("ab"[len(photos) % 2], len(photos)))
+        groups.append(len(photos))
+    for seed in range(20):
+        split = split_photos(photos, seed, groups=groups)
+        assert all(count_classes(split, subset) for subset in ("train", "validation", "unseen"))
+
+
+def test_what_cannot_be_split_names_the_flag_or_the_class_behind_it():
+    twins = [make_photo("twins", number) for number in range(20)]
+    photos = [make_photo("roses", number) for number in range(40)]
+    photos += twins + [near(photo, f"twin-{number}", 5) for number, photo in enumerate(twins)]
+    with pytest.raises(UserError, match="--per-class 39: leaves no photo of class 'twins'.*try 32"):
+        split_photos(photos, seed=0, per_class=39)
+    assert count_classes(split_photos(photos, 0, 32), "unseen") == {"roses": 8, "twins": 8}
+
+
+def test_pictures_of_one_colour_are_no_duplicates_of_each_other():
+    plain = [replace(make_photo("grey", number), perceptual_hash=64 * "0") for number in range(20)]
+    split = split_photos([*plain, *(make_photo("roses", n) for n in range(20))], seed=0)
+    assert count_classes(split, "train") == {"grey": 13, "roses": 13}
+    copies = [replace(photo, path=photo.path.with_name("copy")) for photo in plain[:3]]
+    groups = group_photos([*plain, *copies])
+    assert list(groups[20:]) == list(groups[:3])
+    assert len(set(groups)) == 20
+
+
+def test_fewer_bits_take_fewer_photos_for_one(photos):
+    alike = [photos[0], near(photos[0], "a", 5), near(photos[0], "b", 30), photos[1]]
+    alike.append(replace(photos[1], path=Path("/photos/daisy/copy.jpg")))
+    for bits, expected in ((36, 2), (5, 3), (4, 4), (0, 4)):
+        assert len(set(group_photos(alike, bits))) == expected
 
 
 def test_split_file(photos, tmp_path):

@@ -4,24 +4,25 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import imagehash
 
-from vision101.errors import UserError, shown_name, shown_path
+from vision101.errors import UserError, shown_path
 from vision101.files import DATA_FOLDER, disk_errors, write_json
+from vision101.photos.class_names import describe_classes, find_name_problem
+from vision101.photos.labelled import LabelledFile, label_files
+from vision101.photos.layouts import describe_layout, find_class_folders, list_visible_folders
 from vision101.photos.reading import UnreadablePhotoError, read_ahead, read_file, read_photo
-from vision101.photos.sources import PAINTED_MARK, PhotoSource, list_visible_folders
+from vision101.photos.sources import PAINTED_MARK, PhotoSource
+from vision101.photos.strays import describe_strays
 
 # 16 x 16 bits tell photos of one flower apart, but see through resizing, compression, recolouring.
 PERCEPTUAL_HASH_SIZE = 16
 
-# Folders, in small letters, that data sets come divided into. Their sub-folders are the classes.
-SPLIT_FOLDER_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
-
 # Companions that operating systems, and the painter of the sample, put beside photos.
-IGNORED_NAMES = ("thumbs.db", "desktop.ini", PAINTED_MARK.lower())
+IGNORED_NAMES = ("thumbs.db", "desktop.ini", ".ds_store", PAINTED_MARK.lower())
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Photo:
     """One file of the index."""
 
     path: Path  # absolute
-    class_name: str  # the class folder that it lies in
+    class_name: str  # of the class folder that it lies in, or by a list
     width: int  # in pixels, as it appears upright; 0 if the file cannot be read
     height: int
     sha256: str  # of the file's bytes, 64 hexadecimal digits
     perceptual_hash: str  # 256-bit difference hash, 64 hexadecimal digits; "" if unreadable
     problem: str  # what is wrong with the file; "" if it can be read
     size: int  # in bytes
-    modified: int  # in nanoseconds; while this and the size stay, so does the content
+    modified: int  # in nanoseconds
 
 
 @contextlib.contextmanager
@@ -46,7 +47,7 @@ def expect_unchanged(photo: Photo) -> Iterator[None]:
         yield
     except UnreadablePhotoError as error:
         raise UserError(f"{shown_path(photo.path)}: {error}; start again") from error
-    if _size_and_time(photo.path) != (photo.size, photo.modified):
+    if _read_state(photo.path)[:2] != [photo.size, photo.modified]:
         raise UserError(f"{shown_path(photo.path)}: was changed just now; start again")
 
 
@@ -66,27 +67,34 @@ def index_files(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[Ph
     known = {}
     # An index that was edited or damaged is made anew: it is no more than what the photos say.
     with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
-        for path, *columns in json.loads(index_path.read_bytes())["photos"]:
-            known[(Path(path), *columns[-2:])] = Photo(Path(path), *columns)
-    photos, new_files = [], []
-    for class_folder in list_visible_folders(source.folder):
-        for path in list_files(class_folder):
-            if photo := known.get((path, *_size_and_time(path))):
-                photos.append(photo)
-            else:
-                new_files.append((path, class_folder.name))
+        for state, path, *columns in json.loads(index_path.read_bytes())["photos"]:
+            known[(Path(path), *state)] = Photo(Path(path), *columns)
+    photos, new_files, states = [], [], {}
+    for file in list_labelled_files(source):
+        states[file.path] = _read_state(file.path)
+        if photo := known.get((file.path, *states[file.path])):
+            photos.append(replace(photo, class_name=file.class_name))
+        else:
+            new_files.append((file.path, file.class_name))
     photos += read_ahead(lambda file: index_file(*file), new_files, "Reading photos")
     photos.sort(key=lambda photo: (photo.class_name, str(photo.path)))
     # Files that cannot be read may be mended without a trace: they are looked at every time.
-    readable = [list(vars(photo).values()) for photo in photos if not photo.problem]
+    readable = [
+        [states[photo.path], *vars(photo).values()] for photo in photos if not photo.problem
+    ]
     if new_files or len(known) != len(readable):
         write_json(index_path, {"photos": readable})
     return photos
 
 
+def list_labelled_files(source: PhotoSource) -> list[LabelledFile]:
+    """Return the files of a source with their classes, subsets and groups, readable or not."""
+    return label_files(source, list_files)
+
+
 def index_file(path: Path, class_name: str) -> Photo:
     """Return what the index holds of a file; what is wrong with it is a `problem`, no error."""
-    size_and_time = _size_and_time(path)
+    size, modified, *_ = _read_state(path)
     width, height, sha256, perceptual_hash, problem = 0, 0, "", "", ""
     try:
         file = read_file(path)
@@ -96,7 +104,8 @@ def index_file(path: Path, class_name: str) -> Photo:
         perceptual_hash = str(imagehash.dhash(image, hash_size=PERCEPTUAL_HASH_SIZE))
     except UnreadablePhotoError as error:
         problem = str(error)
-    return Photo(path, class_name, width, height, sha256, perceptual_hash, problem, *size_and_time)
+    seen = (width, height, sha256, perceptual_hash, problem)
+    return Photo(path, class_name, *seen, size, modified)
 
 
 def keep_readable(photos: list[Photo], source: PhotoSource) -> list[Photo]:
@@ -107,20 +116,23 @@ def keep_readable(photos: list[Photo], source: PhotoSource) -> list[Photo]:
             print(f"Left out: {shown_path(photo.path)}: {photo.problem}")
     if len(readable) < len(photos):
         print(f"{len(photos) - len(readable)} of {len(photos)} files were left out.")
-    names = [class_folder.name for class_folder in list_visible_folders(source.folder)]
-    not_utf8 = [name for name in names if name != shown_name(Path(name))]
+    folders = [] if source.table else find_class_folders(source.folder)
+    if folders:  # beside a list, there may be files of all kinds
+        paths = {photo.path for photo in photos}
+        strays = describe_strays(source.folder, paths, IGNORED_NAMES)
+        for line in (*describe_layout(folders), *strays):
+            print(line)
+    names = list(dict.fromkeys(folder.class_name for folder in folders)) or list_classes(photos)
+    problem = find_name_problem(names)
     empty = [name for name in names if name not in list_classes(readable)]
-    if names and {name.lower() for name in names} <= SPLIT_FOLDER_NAMES:
-        problem = f"{' and '.join(names)} are subsets of a split; give one of them, or merge them"
-    elif not_utf8:
-        problem = f"the name of class folder {not_utf8[0]!r} is not in UTF-8; rename it"
-    elif len(names) < 2:
+    if len(names) < 2:
         problem = f"needs at least two sub-folders of photos, one per class; found {len(names)}"
-    elif empty:
+    elif empty and not problem:
         problem = f"class folder {empty[0]!r} has no photo that can be read; add some or remove it"
-    else:
-        return readable
-    raise UserError(f"--data {shown_path(source.folder)}: {problem}")
+    if problem:
+        raise UserError(f"--data {shown_path(source.data)}: {problem}")
+    print(describe_classes([photo.class_name for photo in readable]))
+    return readable
 
 
 def list_classes(photos: list[Photo]) -> list[str]:
@@ -142,7 +154,11 @@ def list_files(folder: Path) -> list[Path]:
     return sorted(paths)
 
 
-def _size_and_time(path: Path) -> tuple[int, int]:
+def _read_state(path: Path) -> list[int]:
+    """Return what changes with a file's content: its size, the time of its last change, and, since
+    tools can keep these, the time that the system noted and the file's number on the disk.
+    """
     with contextlib.suppress(OSError):  # a link to nowhere; reading it will say so
-        return (status := path.stat()).st_size, status.st_mtime_ns
-    return 0, 0
+        status = path.stat()
+        return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    return [0, 0, 0, 0]

@@ -1,19 +1,17 @@
 """What a person decided about photos, in CSV files: what to leave out, and what to learn from."""
 
-import codecs
-import csv
-import io
-import os
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from vision101.errors import UserError, shown_path
+from vision101.photos.class_names import fold_name
 from vision101.photos.duplicates import find_near_duplicates
 from vision101.photos.index import Photo, index_file, list_classes
+from vision101.photos.labelled import is_file, list_places, name_lines
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import EVALUATED_SUBSETS, sort_photos
+from vision101.photos.tables import list_spellings, read_table
 
 
 def exclude_photos(
@@ -33,40 +31,64 @@ def exclude_photos(
     """
     if not exclude:
         return photos
-    by_place = {source.place(photo.path): photo for photo in photos}
-    by_content = defaultdict(set)
-    for photo in photos:
-        by_content[photo.sha256].add(photo.path)
     excluded = set()
     for file in exclude:
-        unknown = []
-        for line, row in _read_list(file, "--exclude", {"path", "sha256"}):
-            text, sha256 = row.get("path", ""), row.get("sha256", "")
-            path = Path(PureWindowsPath(text).as_posix())
-            place = source.place(path)
-            if path.is_absolute() and place not in by_place:  # the way there may lead over a link
-                place = source.place(path.parent.resolve() / path.name)
-            photo = by_place.get(place)
-            inside = text and not photo and not Path(place).is_absolute()
-            if photo and sha256 in ("", photo.sha256):
-                excluded.add(photo.path)
-            elif sha256 in by_content:
-                excluded |= by_content[sha256]
-            # A file that cannot be read, or a link to nowhere, is left out as it is.
-            elif (text or sha256) and not (inside and os.path.lexists(source.folder / place)):
-                unknown.append(f"line {line}, {place if text else sha256}")
+        named, unknown = _find_listed(photos, source, file)
         if unknown:
-            more = f", and {len(unknown) - 3} more" if len(unknown) > 3 else ""
             raise UserError(
                 f"--exclude {file}: no such photo in {shown_path(source.folder)}, or another one "
-                f"by now: {'; '.join(unknown[:3])}{more}; correct or remove these lines"
+                f"by now: {name_lines(unknown)}; correct or remove these lines"
             )
+        excluded |= named
     kept = [photo for photo in photos if photo.path not in excluded]
     lists = ", ".join(map(shown_path, exclude))
     if lost := sorted({*list_classes(photos)} - {*list_classes(kept)}):
         raise UserError(f"--exclude {lists}: leaves no photo of class {lost[0]!r}; shorten it")
     print(f"Excluded {len(excluded)} of {len(photos)} photos, by {lists}.")
     return kept
+
+
+def _find_listed(
+    photos: list[Photo], source: PhotoSource, file: Path
+) -> tuple[set[Path], list[str]]:
+    """Return the paths of the photos that a list names, and the lines that name nothing."""
+    by_path = {photo.path: [photo] for photo in photos}
+    by_folded, by_folder, by_content = defaultdict(list), defaultdict(list), defaultdict(list)
+    for photo in photos:
+        by_folded[fold_name(str(photo.path))].append(photo)
+        by_content[photo.sha256].append(photo)
+        for folder in photo.path.parents:
+            by_folder[folder].append(photo)
+    folders = (source.folder, Path.cwd(), file.absolute().parent)
+
+    def find(places: list[Path]) -> list[Photo]:
+        for place in places:
+            # The way there may lead over a link, or the disk may ignore upper and lower case.
+            linked = place.parent.resolve() / place.name
+            for found in (by_path.get(place), by_path.get(linked), by_folder.get(place)):
+                if found:
+                    return found
+        alike = [by_folded.get(fold_name(str(place)), []) for place in places]
+        return next((found for found in alike if len(found) == 1), [])
+
+    rows = [*read_table(file, "--exclude", ("path", "sha256"))]
+    if not rows:
+        raise UserError(f"--exclude {file}: names no photo; leave it out")
+    named, unknown = set(), []
+    for line, row in rows:
+        text, sha256 = row["path"], row["sha256"]
+        places = [*list_places(text, folders)] if text else []
+        there = find(places)
+        same = not sha256 or sha256 in {photo.sha256 for photo in there}
+        found = there if same else by_content.get(sha256, [])
+        named |= {photo.path for photo in found}
+        # A file that cannot be read, or a link to nowhere, is left out as it is.
+        unreadable = not there and any(
+            source.folder in place.parents and is_file(place) for place in places
+        )
+        if not found and not unreadable and (text or sha256):
+            unknown.append(f"line {line}, {text or sha256}")
+    return named, unknown
 
 
 def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, list[Photo]]:
@@ -116,50 +138,25 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
 
 def _read_labelled(path: Path, class_names: list[str]) -> tuple[list[Photo], int]:
     """Return the photos of a list under their labels in it, and how many lines have no label."""
-    # Cells are read without the blanks around them, which a folder's name may have.
-    class_names = {name.strip(): name for name in class_names}
+    by_folded = {fold_name(name): name for name in class_names}
+    folders = (Path.cwd(), path.absolute().parent)
     photos, labels, unlabelled = [], {}, 0
-    for line, row in _read_list(path, "--add", {"label"}):
-        place, label, where = Path(row.get("path", "")), row["label"], f"--add {path}: line {line}"
-        if not label:
+    for line, row in read_table(path, "--add", ("label",)):
+        place, where = row["path"], f"--add {path}: line {line}"
+        if not row["label"]:
             unlabelled += 1
             continue
-        if label not in class_names:
+        folded = [fold_name(spelling) for spelling in list_spellings(row["label"])]
+        label = next((by_folded[name] for name in folded if name in by_folded), None)
+        if label is None:
             raise UserError(
-                f"{where}: no class {label!r}; the classes are {', '.join(class_names)}"
+                f"{where}: no class {row['label']!r}; the classes are {', '.join(class_names)}"
             )
-        photo = index_file(place.absolute(), class_names[label])
+        files = [*list_places(place, folders)]
+        photo = index_file(next(filter(is_file, files), files[0]), label)
         if photo.problem:
             raise UserError(f"{where}: {place}: {photo.problem}")
         if (other := labels.setdefault(photo.sha256, label)) != label:
             raise UserError(f"{where}: {place} is {label!r} here and {other!r} above; correct one")
         photos.append(photo)
     return photos, unlabelled
-
-
-def _read_list(path: Path, flag: str, needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number and cells of each line, by headings in small letters; one is `needed`."""
-    try:
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    except OSError as error:
-        raise UserError(f"{flag} {path}: cannot be read ({error.strerror})") from error
-    # Line by line: one name in another encoding must not spoil the others.
-    text = "".join(map(_decode, content.splitlines(keepends=True)))
-    header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    try:
-        reader.fieldnames = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-        if not needed & {*reader.fieldnames}:
-            columns = " or ".join(sorted(needed))
-            raise UserError(f"{flag} {path}: has no column {columns}; name it in the first line")
-        for row in reader:
-            yield reader.line_num, {key: (row[key] or "").strip() for key in reader.fieldnames}
-    except csv.Error as error:
-        raise UserError(f"{flag} {path}: damaged CSV file ({error})") from error
-
-
-def _decode(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("cp1252", errors="replace")  # what older spreadsheets write

@@ -1,27 +1,37 @@
-"""Where photos come from: `--data` becomes an ordinary folder with one sub-folder per class."""
+"""Where photos come from: `--data` becomes a folder with one sub-folder per class, or a list."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from vision101.errors import UserError
 from vision101.files import DATA_FOLDER, disk_errors, sweep_partial_files, write_atomically
+from vision101.photos.layouts import list_visible_folders
 
 # The painted sample carries this file, so that it is known for what it is under any name.
 PAINTED_MARK = "PAINTED.txt"
 PAINTED_NOTE = "A program painted these pictures. A score on them says nothing about flowers.\n"
 
+LIST_SUFFIXES = (".csv", ".tsv", ".txt")
+
 
 @dataclass(frozen=True)
 class PhotoSource:
-    """A folder with one sub-folder per class.
+    """A folder with one sub-folder per class, or a list of photos with their classes.
 
     Attributes:
-        folder: Absolute path of the folder.
+        folder: Absolute path of the folder, or of that in which the list lies.
         painted: Whether the photos are the painted sample, which every output must say.
+        table: Absolute path of the list, a CSV file.
     """
 
     folder: Path
     painted: bool
+    table: Path | None = None
+
+    @property
+    def data(self) -> Path:
+        """What `--data` may name to find these photos again, from any folder."""
+        return self.table or self.folder
 
     def place(self, path: Path) -> str:
         """Return a photo's path below the folder, with /; the whole of it if it lies elsewhere."""
@@ -29,12 +39,12 @@ class PhotoSource:
 
 
 def find_photos(data: str, data_folder: Path = DATA_FOLDER) -> PhotoSource:
-    """Return the folder of photos that `--data` names: `tf_flowers`, `sample`, or the path of a
-    folder or archive. What is downloaded, painted or unpacked is kept in `data_folder`.
+    """Return the photos that `--data` names: `tf_flowers`, `sample`, or the path of a folder, an
+    archive or a list. What is downloaded, painted or unpacked is kept in `data_folder`.
 
     Raises:
-        UserError: There is no such folder or archive, it cannot be read, the archive is damaged
-            or unsafe, tf_flowers cannot be downloaded, or `data_folder` cannot be written to.
+        UserError: There is no such folder or file, it cannot be read, the archive is damaged or
+            unsafe, tf_flowers cannot be downloaded, or `data_folder` cannot be written to.
     """
     folder = data_folder / data if data in ("sample", "tf_flowers") else Path(data)
     # The painter, the download and the archives are imported only where they are needed: seldom.
@@ -50,6 +60,9 @@ def find_photos(data: str, data_folder: Path = DATA_FOLDER) -> PhotoSource:
             from vision101.photos.tf_flowers import download_tf_flowers
 
             download_tf_flowers(folder)
+        elif folder.is_file() and folder.suffix.lower() in LIST_SUFFIXES:
+            folder = folder.parent.resolve() / folder.name
+            return PhotoSource(folder.parent, painted=False, table=folder)
         elif folder.is_file():
             from vision101.photos.archives import unpack_archive
 
@@ -62,10 +75,3 @@ def find_photos(data: str, data_folder: Path = DATA_FOLDER) -> PhotoSource:
                 f"--data {data}: no such folder or archive; give one, or tf_flowers, or sample"
             )
         return PhotoSource(folder.resolve(), painted=(folder / PAINTED_MARK).exists())
-
-
-def list_visible_folders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, but for hidden ones and what macOS adds to archives."""
-    with disk_errors():
-        folders = [entry for entry in sorted(folder.iterdir()) if entry.is_dir()]
-    return [entry for entry in folders if not entry.name.startswith((".", "__MACOSX"))]

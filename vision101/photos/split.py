@@ -2,18 +2,18 @@
 
 import csv
 import hashlib
-from collections import Counter, defaultdict
+import itertools
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vision101.errors import UserError, shown_path
 from vision101.files import write_table
-from vision101.photos.duplicates import find_near_duplicates, number_groups
+from vision101.photos.filling import SUBSETS, fill_evenly, line_up
+from vision101.photos.groups import group_photos
 from vision101.photos.index import Photo, index_file
 from vision101.photos.sources import PhotoSource
-
-# In the order in which they are filled. What is in no earlier subset is surplus.
-SUBSETS = ("validation", "train", "unseen", "surplus")
 
 # Those that a model is evaluated on. Validation chose the best epoch; unseen (the test set) has the
 # score to believe; surplus is what larger classes have left over.
@@ -26,18 +26,24 @@ SMALLEST_CLASS = 7
 POOL_SHARE = 0.8
 VALIDATION_SHARE = 0.2
 
+# Other orders that are tried where neither chance nor size gives a split.
+ATTEMPTS = 20
+
 
 def split_photos(
-    photos: list[Photo], seed: int, per_class: int | None = None
+    photos: list[Photo],
+    seed: int,
+    per_class: int | None = None,
+    groups: Sequence[int] | None = None,
 ) -> dict[str, list[Photo]]:
     """Split photos so that train, validation and unseen each hold as many of every class. Train and
     validation together hold `per_class` of each, or by default 80 % of the smallest class.
 
-    The split depends on nothing but the photos' contents and classes, `seed` and `per_class`:
-    each photo's place in the line is a hash of its content and the seed. So neither names nor
-    the order of files matter, and another photo moves at most a few others across a border.
-    Identical and nearly identical photos stay together in one subset. Raises UserError where a
-    class is too small.
+    The split depends on nothing but the photos' contents and classes, `seed`, `per_class` and
+    `groups`: each photo's place in the line is a hash of its content and the seed. So neither names
+    nor the order of files matter, and another photo moves at most a few others across a border.
+    Photos of one group, by default identical and nearly identical ones, stay together in one
+    subset. Raises UserError where a class is too small.
     """
     counts = Counter(photo.class_name for photo in photos)
     smallest, class_name = min((count, name) for name, count in counts.items())
@@ -53,43 +59,30 @@ def split_photos(
         )
     validation = int(VALIDATION_SHARE * pool)
     quotas = {"validation": validation, "train": pool - validation, "unseen": smallest - pool}
-    groups = defaultdict(list)
-    group_of = number_groups(len(photos), list(find_near_duplicates(photos)))
-    for photo, group in zip(photos, group_of, strict=True):
-        groups[group].append(photo)
-
-    def place_in_line(group: list[Photo]) -> str:
-        return hashlib.sha256(f"{seed} {min(photo.sha256 for photo in group)}".encode()).hexdigest()
-
-    line = sorted(groups.values(), key=place_in_line)
-    while True:
-        split, held = _fill_subsets(line, quotas)
-        # A class of large groups may leave a subset short by a few: the other classes follow it.
-        reached = {subset: min(held[subset][name] for name in counts) for subset in quotas}
-        if reached == quotas:
+    if groups is None:
+        groups = group_photos(photos)
+    line = line_up(photos, groups, seed)
+    # Large groups may come when there is no room for them any more. Then they go first, or, where
+    # that leaves too little for others, any order that works.
+    orders = itertools.chain(
+        (line, sorted(line, key=len, reverse=True)),
+        (line_up(photos, groups, f"{seed} {attempt}") for attempt in range(ATTEMPTS)),
+    )
+    for order in orders:
+        split, lost = fill_evenly(order, quotas, sorted(counts))
+        if split:
             return {subset: sort_photos(photos) for subset, photos in split.items()}
-        if 0 in reached.values():
-            empty = held[min(reached, key=reached.get)]
-            raise UserError(
-                f"--data: class {min(counts, key=empty.__getitem__)!r} has too few different "
-                "photos: most show the same; add others or remove the class"
-            )
-        quotas = reached
-
-
-def _fill_subsets(groups: list[list[Photo]], quotas: dict[str, int]) -> tuple[dict, dict]:
-    """Return the photos in each subset, and how many of each class they are."""
-    split = {subset: [] for subset in SUBSETS}
-    held = {subset: Counter() for subset in SUBSETS}
-    for group in groups:
-        needed = Counter(photo.class_name for photo in group)
-        for subset in SUBSETS:
-            quota = quotas.get(subset, float("inf"))
-            if all(held[subset][name] + count <= quota for name, count in needed.items()):
-                split[subset] += group
-                held[subset].update(needed)
-                break
-    return split, held
+    subset, name = lost
+    if per_class is not None:
+        raise UserError(
+            f"--per-class {pool}: leaves no photo of class {name!r} for {subset}, since photos of "
+            f"one group or picture stay together; try {int(POOL_SHARE * smallest)}, or leave it out"
+        )
+    raise UserError(
+        f"--data: class {name!r} has too few different photos for {subset}: most show the same, or "
+        "belong to a few large groups; add others, remove the class, or, where a camera is fixed, "
+        "use --near-duplicates 0"
+    )
 
 
 def sort_photos(photos: list[Photo]) -> list[Photo]:

@@ -1,0 +1,107 @@
+"""Which folders hold the classes: names, the subsets that a collection comes in, and strays."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from vision101.files import disk_errors
+from vision101.photos.class_names import clean_name
+
+# What other programs put beside photos, in small letters. Other names that start with a dot may be
+# those of classes, such as .NET.
+COMPANION_FOLDERS = {
+    *("@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__macosx"),
+    *(".git", ".svn", ".hg", ".dvc", ".idea", ".vscode", ".venv", ".cache", ".ipynb_checkpoints"),
+    *(".trash", ".trashes", ".trash-1000", ".appledouble", ".spotlight-v100", ".temporaryitems"),
+    *(".fseventsd", ".thumbnails", ".thumbs", ".@__thumb", ".picasaoriginals", ".dropbox.cache"),
+}
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+
+# Words in the name of a folder, as in `training_set`, `seg_test` or `ValData`, and the subset that
+# they tell of. Data sets come divided so, and what is in these folders are the classes.
+SUBSET_WORDS = {"train": "train", "val": "validation", "dev": "validation", "test": "unseen"}
+SUBSET_WORDS |= {"holdout": "unseen", "eval": "unseen", "fold": "other", "split": "other"}
+SUBSET_WORD = re.compile(rf"({'|'.join(SUBSET_WORDS)})s?(?:ing|id|idation)?(?:set|data|images)?")
+
+
+class ClassFolder(NamedTuple):
+    """A folder of photos of one class; a class may have several."""
+
+    path: Path
+    class_name: str
+    subset: str  # `train`, `validation` or `unseen`, where a folder above says so
+
+
+def find_subset(name: str) -> str:
+    """Return the subset that the name of a folder tells of; "" if it tells of none."""
+    words = (word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name))
+    matches = filter(None, map(SUBSET_WORD.fullmatch, words))
+    return next((SUBSET_WORDS[match[1]] for match in matches), "")
+
+
+def list_visible_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, but for those of other programs, and hidden ones without a
+    photo.
+    """
+
+    def is_hidden(path: Path) -> bool:
+        suffixes = {inner.suffix.lower() for inner in path.iterdir()}
+        return path.name.startswith(".") and not suffixes & {*PHOTO_SUFFIXES}
+
+    with disk_errors():
+        folders = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+        folders = [path for path in folders if path.name.lower() not in COMPANION_FOLDERS]
+        return [path for path in folders if not is_hidden(path)]
+
+
+def find_class_folders(folder: Path, subset: str = "") -> list[ClassFolder]:
+    """Return the folders of the classes in `folder`. Where two or more of its sub-folders are
+    called like subsets and hold folders, those are the classes.
+    """
+    folders = list_visible_folders(folder)
+    told = [path for path in folders if find_subset(path.name)]
+    inner = {path: find_class_folders(_unwrap(path), find_subset(path.name)) for path in told}
+    classes = {found.class_name for path in told for found in inner[path]}
+    classes -= {name for name in classes if find_subset(name)}
+    if len(told) < 2 or not classes:
+        return [ClassFolder(path, clean_name(path.name), subset) for path in folders]
+    # Beside them may be others that hold the same classes.
+    for path in folders:
+        inner.setdefault(path, find_class_folders(_unwrap(path)))
+    return [found for path in folders for found in inner[path] if found.class_name in classes]
+
+
+def describe_layout(folders: list[ClassFolder]) -> list[str]:
+    """Return a line each for what a person might see otherwise: subsets, and folders whose names
+    look the same, which were merged; or sub-folders that may be the classes.
+    """
+    parents = {found.path.parent for found in folders}
+    twins = Counter((found.class_name, found.path.parent) for found in folders)
+    lines = [
+        f"{count} folders whose names look the same are one class: {name}"
+        for (name, _), count in twins.items()
+        if count > 1
+    ]
+    if len(parents) > 1:
+        names = ", ".join(sorted({parent.name for parent in parents}))
+        lines.append(
+            f"Subsets of one collection: {names}. They are merged and split anew, or kept as they "
+            "are with --use-split."
+        )
+    inner = [{path.name for path in list_visible_folders(found.path)} for found in folders]
+    shared = {name for name in set.intersection(*inner or [set()]) if not find_subset(name)}
+    if len(shared) > 1:
+        lines.append(
+            f"All class folders hold the sub-folders {', '.join(sorted(shared)[:3])}. If those are "
+            "the classes, bring them together, or give a list of photos and labels."
+        )
+    return lines
+
+
+def _unwrap(folder: Path) -> Path:
+    """Return the folder in which the classes lie: archives wrap folders in others."""
+    while len(inner := list_visible_folders(folder)) == 1 and list_visible_folders(inner[0]):
+        folder = inner[0]
+    return folder
