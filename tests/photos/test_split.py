@@ -165,19 +165,20 @@ def test_a_burst_of_photos_splits_under_every_seed():
             assert len(set(count_classes(split, subset).values())) == 1
 
 
-def test_where_size_leaves_a_subset_empty_other_orders_are_tried():
-    """Largest first, both groups of three go to train, and the group of both classes nowhere."""
+def test_where_neither_chance_nor_size_gives_a_split_other_orders_do():
+    """Groups of both classes: of their orders, and of those by size, most leave a subset empty."""
+    members = ["bbb", "a", "bbb", "b", "b", "bbbb", "aaa", "aabbb", "aa", "abbb", "aa"]
     photos, groups = [], []
-    for number, members in enumerate((["a", "a", "a", "b"], ["b", "b", "b"], ["a"], ["a"], ["b"])):
-        for member in members:
-            photos.append(make_photo(member, len(photos)))
-            groups.append(number)
-    while len(photos) < 24:
-        photos.append(make_photo("ab"[len(photos) % 2], len(photos)))
-        groups.append(len(photos))
-    for seed in range(20):
-        split = split_photos(photos, seed, groups=groups)
-        assert all(count_classes(split, subset) for subset in ("train", "validation", "unseen"))
+    for group, class_names in enumerate(members):
+        for class_name in class_names:
+            photos.append(make_photo(class_name, len(photos)))
+            groups.append(group)
+    splits = [split_photos(photos, seed, groups=groups) for seed in range(20)]
+    for split in splits:
+        for subset in ("train", "validation", "unseen"):
+            counts = count_classes(split, subset)
+            assert counts["a"] == counts["b"] > 0
+    assert len({hash_split(split) for split in splits}) > 1
 
 
 def test_what_cannot_be_split_names_the_flag_or_the_class_behind_it():

@@ -26,8 +26,8 @@ SMALLEST_CLASS = 7
 POOL_SHARE = 0.8
 VALIDATION_SHARE = 0.2
 
-# Other orders that are tried where neither chance nor size gives a split.
-ATTEMPTS = 20
+# Other orders that are tried, twice as many, where neither chance nor size gives a split.
+ATTEMPTS = 40
 
 
 def split_photos(
@@ -62,11 +62,13 @@ def split_photos(
     if groups is None:
         groups = group_photos(photos)
     line = line_up(photos, groups, seed)
-    # Large groups may come when there is no room for them any more. Then they go first, or, where
-    # that leaves too little for others, any order that works.
+    # Large groups may come when there is no room for them any more. Then they go first. Where that
+    # leaves too little for others, the orders of more seeds are tried, in the end those of the
+    # first seeds: so every seed gives a split where one of these does.
+    others = (*(f"{seed} {attempt}" for attempt in range(ATTEMPTS)), *range(ATTEMPTS))
     orders = itertools.chain(
         (line, sorted(line, key=len, reverse=True)),
-        (line_up(photos, groups, f"{seed} {attempt}") for attempt in range(ATTEMPTS)),
+        (line_up(photos, groups, other) for other in others),
     )
     for order in orders:
         split, lost = fill_evenly(order, quotas, sorted(counts))
