@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from vision101.cli import ArgumentParser, parse_training_arguments, run_script
 from vision101.photos.index import index_photos, list_classes
-from vision101.photos.lists import add_photos, exclude_photos
+from vision101.photos.lists import exclude_photos
+from vision101.photos.make_split import make_split
 from vision101.photos.sources import find_photos
-from vision101.photos.split import split_photos
 from vision101.runs import Run, list_constants
 
 
@@ -68,9 +68,7 @@ def main() -> None:
     # Photos, split into subsets with the same number of each class.
     source = find_photos(arguments.data)
     photos = exclude_photos(index_photos(source), source, arguments.exclude)
-    split = run.read_split(photos, source) or add_photos(
-        split_photos(photos, arguments.seed, arguments.per_class), arguments.add
-    )
+    split = run.read_split(photos, source) or make_split(photos, source, arguments)
     class_names = list_classes(split["train"])
 
     # TensorFlow takes seconds to load. By now, all that a user could get wrong has been checked.

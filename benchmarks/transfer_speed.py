@@ -35,7 +35,7 @@ def main() -> None:
         )
         seconds = {FIRST: measure_seconds(*transfer)}
         (run,) = (copy / "outputs").iterdir()
-        another_head = ("--learning-rate", 3e-4, "--batch-size", 64)
+        another_head = ("--batch-size", 64)
         seconds[SECOND] = measure_seconds(*transfer, *another_head)
         for precision in arguments.precisions:
             plain = (copy / "benchmarks" / "plain_transfer.py", run, "--precision", precision)

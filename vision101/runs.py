@@ -146,7 +146,7 @@ class Run:
         versions |= {"python": platform.python_version(), "platform": platform.platform()}
         self.config = {"kind": self.kind} | settings | flags
         self.config |= {
-            "photos": source.folder,
+            "photos": source.data,
             "painted": source.painted,
             "class_names": self.class_names,
             "split_hash": hash_split(split),

@@ -57,5 +57,5 @@ def test_later_training_has_to_beat_the_best_epoch_of_an_earlier_one(log, model)
 
 
 def test_training_that_diverges_ends_in_one_line(log, model):
-    with pytest.raises(UserError, match="epoch 2.*--learning-rate"):
+    with pytest.raises(UserError, match="epoch 2.*learning rate"):
         train(log, model, [0.5, np.nan])

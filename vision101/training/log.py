@@ -76,7 +76,7 @@ class TrainingLog(keras.callbacks.Callback):
             Run.unfinished = None  # to go on would not help
             raise UserError(
                 f"training diverged in epoch {epoch + 1}, where the loss became infinite or NaN; "
-                "give a smaller --learning-rate (or --fine-tune), or --precision float32"
+                "try --precision float32, or a smaller learning rate, at the top of the script"
             )
         if logs["val_accuracy"] > self.best_accuracy:
             self.best_accuracy = float(logs["val_accuracy"])
