@@ -76,23 +76,21 @@ def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Im
     content = read_file(file) if isinstance(file, Path) else file
     try:
         with _open_image(content) as image:
-            pixels = _limit_size(image, least_size)
-            alone = pixels > CROWDED_MEGAPIXELS * 1e6
-            with _large_picture_lock if alone else contextlib.nullcontext():
+            large = _limit_size(image, least_size) > CROWDED_MEGAPIXELS * 1e6
+            with _large_picture_lock if large else contextlib.nullcontext():
                 picture = _convert_to_rgb(image)
     except UnreadablePhotoError:
         raise
-    except Image.UnidentifiedImageError:
-        content.seek(0)
-        kind = describe_content(content.read(512))
-        problem = f"damaged {kind.split()[1]} picture" if kind.endswith(" picture") else kind
-        raise UnreadablePhotoError(f"{problem}, not a {READABLE}") from None
     except MemoryError:
         raise UnreadablePhotoError("needs more memory than there is; reduce it") from None
-    # Decoders raise whatever comes to them on damaged files, AssertionError among others. One bad
-    # file must never end a run.
-    except Exception as error:
-        raise UnreadablePhotoError(f"damaged picture: {error or type(error).__name__}") from error
+    except Exception as error:  # decoders raise anything, and one bad file must never end a run
+        content.seek(0)
+        kind = describe_content(content.read(512))
+        if not kind.endswith(" picture"):
+            raise UnreadablePhotoError(f"{kind}, not a {READABLE}") from None
+        reason = "unreadable" if isinstance(error, Image.UnidentifiedImageError) else error
+        reason = str(reason) or type(error).__name__
+        raise UnreadablePhotoError(f"damaged {kind.split()[1]} picture: {reason}") from error
     with contextlib.suppress(Exception):
         # Where its EXIF is damaged, nobody can tell which way is up; the picture itself is fine.
         ImageOps.exif_transpose(picture, in_place=True)
@@ -109,8 +107,7 @@ def _open_image(file: BinaryIO) -> Image.Image:
             file.seek(0)
             if describe_content(file.read(512)) != "an HEIC picture":
                 raise
-            # Registered with Pillow, it would open files for everybody in this process.
-            from pi_heif import HeifImageFile
+            from pi_heif import HeifImageFile  # which to register would change Pillow for everybody
 
             file.seek(0)
             return HeifImageFile(file)
@@ -151,9 +148,8 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
     elif image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
         pass  # nobody fills a bitmap's fourth byte: viewers show such a picture as opaque
     elif image.has_transparency_data:
-        visible = image.convert({"La": "LA"}.get(image.mode, image.mode)).convert("RGBA")
         opaque = Image.new("RGBA", image.size, "white")
-        opaque.alpha_composite(visible)
+        opaque.alpha_composite(image.convert("RGBA"))
     converted = opaque.convert("RGB")
     # What says which way is up, among others. Of a transparency that is gone Pillow would warn.
     converted.info = {key: value for key, value in image.info.items() if key != "transparency"}
@@ -163,11 +159,11 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
 def _scale_to_eight_bits(image: Image.Image) -> Image.Image:
     """Return greys of 16 or 32 bits, or floats, in 8 bits. Pillow would clip them.
 
-    White is the top of the smallest of the usual depths that holds the picture's brightest pixel,
-    for floats up to 1 it is 1. So what a picture becomes depends on nothing but itself: it is the
-    same in training and prediction. A picture of true 16 bits that stays below a sixteenth of the
-    range, black to the eye, comes out brighter than it was; one of 10 or 14 bits up to four times
-    as dark, but evenly so within its collection, as its own maximum would not be.
+    White is the top of the smallest usual depth that holds the brightest pixel; of floats up to 1
+    it is 1. That depends on nothing but the picture, so it is the same in training and prediction,
+    and dark pictures of 12 bits stay dark, as no scale by their own maximum would leave them. The
+    price: 10 and 14 bits come out up to four times as dark, and what uses less than a sixteenth of
+    12 or 16 bits, black to the eye, brighter.
     """
     values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
     highest = values.max()
