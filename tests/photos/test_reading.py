@@ -256,7 +256,7 @@ def test_large_jpegs_come_reduced_where_other_formats_are_refused(monkeypatch):
 
 
 def test_a_picture_larger_than_the_memory_allows_is_refused(monkeypatch):
-    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 64, "SC_PAGE_SIZE": 4096}.get, False)
+    monkeypatch.setattr(reading, "_measure_memory", lambda: 64 * 4096)
     with pytest.raises(UnreadablePhotoError, match="an eighth of the memory"):
         read_photo(save(draw_quarters(), format="PNG"))
 

@@ -24,10 +24,7 @@ ARCHIVE_SUFFIXES = (".tgz", ".tar.gz", ".tar", ".zip")
 # Against archives that are made to fill a disk.
 LARGEST_UNPACKED_GIB = 10
 LARGEST_MEMBER_COUNT = 200_000
-
-# tarfile reads at once what a header says of its length. Real ones take some hundred bytes.
-LARGEST_TAR_HEADER_BYTES = 2**20
-
+LARGEST_TAR_HEADER_BYTES = 2**20  # real ones take some hundred bytes; tarfile reads them at once
 BLOCK_BYTES = 2**18
 
 # By what compressed tars begin with.

@@ -1,6 +1,7 @@
 """Reads photos: upright, in RGB, and several ahead of need."""
 
 import contextlib
+import functools
 import io
 import itertools
 import os
@@ -27,12 +28,11 @@ READABLE = "JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or HEIC picture"
 LARGEST_MEGAPIXELS = 120
 LARGEST_FILE_BYTES = 2**30
 BYTES_PER_PIXEL = 16  # on the way from RGBA to RGB
+CROWDED_MEGAPIXELS = 50  # larger ones are decoded one at a time, however many cores there are
 
-# Larger ones are decoded one at a time, however many cores there are.
-CROWDED_MEGAPIXELS = 50
-
-# Of 16 bits, microscopes and X-rays fill 12, and programs that store plain 8 bits fill 8.
-DEPTHS = (8, 12, 16)
+# What is white in greys of more than 8 bits. Floats go up to 1. Of 16 bits, microscopes and X-rays
+# fill 12, and programs that store plain 8 bits fill 8.
+WHITES = (1, 2**8, 2**12, 2**16)
 
 _pillow_limit_lock = threading.Lock()
 _large_picture_lock = threading.Lock()
@@ -88,9 +88,9 @@ def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Im
         kind = describe_content(content.read(512))
         if not kind.endswith(" picture"):
             raise UnreadablePhotoError(f"{kind}, not a {READABLE}") from None
-        reason = "unreadable" if isinstance(error, Image.UnidentifiedImageError) else error
-        reason = str(reason) or type(error).__name__
-        raise UnreadablePhotoError(f"damaged {kind.split()[1]} picture: {reason}") from error
+        known = not isinstance(error, Image.UnidentifiedImageError)
+        reason = f": {error or type(error).__name__}" if known else ""
+        raise UnreadablePhotoError(f"damaged {kind.split()[1]} picture{reason}") from error
     with contextlib.suppress(Exception):
         # Where its EXIF is damaged, nobody can tell which way is up; the picture itself is fine.
         ImageOps.exif_transpose(picture, in_place=True)
@@ -114,17 +114,21 @@ def _open_image(file: BinaryIO) -> Image.Image:
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     if image.format == "TIFF" and (image.tag_v2.get(254, 0) & 1 or 50706 in image.tag_v2):
-        # A thumbnail comes first, or it is a DNG: what Pillow can read is not the picture.
+        # A thumbnail comes first, or it is a DNG.
         raise UnreadablePhotoError(f"a camera's raw file, not a {READABLE}")
     return image
 
 
+@functools.cache
+def _measure_memory() -> float:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # not known on Windows
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return float("inf")
+
+
 def _limit_size(image: Image.Image, least_size: int | None) -> int:
     """Have a large JPEG decoded reduced, and return how many pixels the decoder has to hold."""
-    memory = float("inf")
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # not known on Windows
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = min(LARGEST_MEGAPIXELS * 1e6, memory / 8 / BYTES_PER_PIXEL)
+    limit = min(LARGEST_MEGAPIXELS * 1e6, _measure_memory() / 8 / BYTES_PER_PIXEL)
     pixels = image.width * image.height
     reduction = next((by for by in (1, 2, 4) if pixels <= limit * by**2), 8)
     if least_size is not None or reduction > 1:
@@ -141,7 +145,6 @@ def _limit_size(image: Image.Image, least_size: int | None) -> int:
 
 
 def _convert_to_rgb(image: Image.Image) -> Image.Image:
-    image.load()  # with the pixels comes the rest of what is known about them
     opaque = image
     if image.mode.startswith(("I", "F")):
         opaque = _scale_to_eight_bits(image)
@@ -159,17 +162,13 @@ def _convert_to_rgb(image: Image.Image) -> Image.Image:
 def _scale_to_eight_bits(image: Image.Image) -> Image.Image:
     """Return greys of 16 or 32 bits, or floats, in 8 bits. Pillow would clip them.
 
-    White is the top of the smallest usual depth that holds the brightest pixel; of floats up to 1
-    it is 1. That depends on nothing but the picture, so it is the same in training and prediction,
-    and dark pictures of 12 bits stay dark, as no scale by their own maximum would leave them. The
-    price: 10 and 14 bits come out up to four times as dark, and what uses less than a sixteenth of
-    12 or 16 bits, black to the eye, brighter.
+    White is the smallest of WHITES that holds the brightest pixel. That depends on nothing but the
+    picture, so it is the same in training and prediction, and dark pictures of 12 bits stay dark,
+    which their own maximum for white would not leave them. The price: 10 and 14 bits come out up to
+    four times as dark, and what uses less than a sixteenth of its range, all but black, brighter.
     """
     values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-    highest = values.max()
-    white = next((2**bits for bits in DEPTHS if highest < 2**bits), highest + 1)
-    if image.mode.startswith("F") and highest <= 1:
-        white = 1
+    white = next((white for white in WHITES if values.max() <= white), values.max())
     grey = (values * (256 / white)).clip(0, 255).astype(np.uint8)
     if isinstance(image.info.get("transparency"), int):
         grey[values == image.info["transparency"]] = 255
