@@ -17,7 +17,7 @@ from tqdm import tqdm
 from vision101.errors import DISK_FULL_ERRORS, UserError, shown_name
 from vision101.files import write_atomically
 from vision101.photos.kinds import describe_content
-from vision101.photos.zip_names import decode_names
+from vision101.photos.zip_directory import read_directory
 
 ARCHIVE_SUFFIXES = (".tgz", ".tar.gz", ".tar", ".zip")
 
@@ -112,8 +112,7 @@ def _refuse_link(name: str) -> None:
 def _open_zip(archive: Path) -> Iterator[tuple[str, int, BinaryIO | None]]:
     """Yield the name, size in bytes and opened content of each file in a zip; None of a folder."""
     with zipfile.ZipFile(archive) as file:
-        members = file.infolist()
-        for member, name in zip(members, decode_names(members), strict=True):
+        for member, name in read_directory(file):
             if stat.S_ISLNK(member.external_attr >> 16):
                 _refuse_link(name)
             yield name, member.file_size, None if name.endswith("/") else file.open(member)
