@@ -36,6 +36,12 @@ WINDOW_SIZES = ((1280, 900), (390, 844))
 SMALL_COUNTS = {"daisy": 14, "dandelion": 20, "roses": 16}
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--fuzz", type=int, default=300, metavar="N", help="damaged files of each kind to read"
+    )
+
+
 class Outcome(NamedTuple):
     """What a script did: its exit code, and the text that it wrote, without the greeting."""
 

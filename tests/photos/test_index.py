@@ -20,6 +20,7 @@ from vision101.photos import reading
 from vision101.photos.index import expect_unchanged, index_photos, list_files
 from vision101.photos.reading import (
     READ_AHEAD,
+    READABLE,
     UnreadablePhotoError,
     read_ahead,
     read_photo,
@@ -146,7 +147,7 @@ def test_photos_beyond_the_limit_of_pillow_are_read_and_the_limit_stays(colours,
 
     assert set(read_ahead(read, contents, "Reading")) == {
         (64, 48),
-        "not a JPEG, PNG, WebP, BMP or GIF picture",
+        f"a text file, not a {READABLE}",
     }
     assert Image.MAX_IMAGE_PIXELS == 1000
 
@@ -293,7 +294,7 @@ def test_empty_class_and_single_class_are_usage_errors(photo_folder, tmp_path, c
     with pytest.raises(UserError, match="'lilies' has no photo"):
         index_photos(source, tmp_path / "data")
     # Why is said before.
-    assert "lily.heic: not a JPEG" in capsys.readouterr().out
+    assert "lily.heic: a text file, not a JPEG" in capsys.readouterr().out
     with pytest.raises(UserError, match="at least two sub-folders"):
         index_photos(PhotoSource(photo_folder / "roses", painted=False), tmp_path / "data")
 

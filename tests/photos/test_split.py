@@ -123,13 +123,6 @@ def test_the_same_photo_under_two_labels_stays_in_one_subset(photos):
         assert len(set(held)) == 1
 
 
-def test_near_duplicates_are_found_across_blocks_of_the_table(monkeypatch):
-    monkeypatch.setattr("vision101.photos.duplicates.BLOCK_CELLS", 7 * 43)
-    photos = [make_photo("daisy", number) for number in range(40)]
-    photos += [near(photos[3], "a", 36), near(photos[30], "b", 1), near(photos[5], "c", 37)]
-    assert set(find_near_duplicates(photos)) == {(3, 40), (30, 41)}
-
-
 def test_things_on_a_plain_background_are_told_apart(photos):
     """Their hashes agree wherever the background is, and that says nothing."""
     generator = np.random.default_rng(0)

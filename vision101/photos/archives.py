@@ -1,50 +1,53 @@
-"""Unpacks archives of photos, and refuses those that would write outside their folder."""
+"""Unpacks archives of photos: all of one or nothing, and never outside its folder."""
 
+import bz2
+import errno
 import gzip
 import hashlib
 import lzma
-import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from tqdm import tqdm
 
-from vision101.errors import UserError
+from vision101.errors import DISK_FULL_ERRORS, UserError, shown_name
 from vision101.files import write_atomically
+from vision101.photos.kinds import describe_content
+from vision101.photos.zip_directory import read_directory
 
 ARCHIVE_SUFFIXES = (".tgz", ".tar.gz", ".tar", ".zip")
 
-# What the libraries raise on archives that are damaged, or cannot be unpacked on any machine.
-ARCHIVE_ERRORS = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    FileExistsError,  # one name for a file and for a folder
-    NotADirectoryError,
-    IsADirectoryError,
-    RuntimeError,  # of zipfile, where a password is needed
-)
+# Against archives that are made to fill a disk.
+LARGEST_UNPACKED_GIB = 10
+LARGEST_MEMBER_COUNT = 200_000
+LARGEST_TAR_HEADER_BYTES = 2**20  # real ones take some hundred bytes; tarfile reads them at once
+BLOCK_BYTES = 2**18
+
+# By what compressed tars begin with.
+DECOMPRESSORS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+
+# Other errors of the system come from the archive: of names too long, or used for file and folder.
+DISK_ERRORS = (*DISK_FULL_ERRORS, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE)
 
 
 def unpack_archive(archive: Path, unpacked_folder: Path) -> Path:
     """Unpack an archive once, into a folder named after its content, and return that folder.
 
     Raises:
-        UserError: It is no archive, or is damaged, locked, or holds links or paths that lead out.
+        UserError: It is no archive, is damaged, locked or too large, or holds links or paths that
+            lead out.
     """
     if not archive.name.lower().endswith(ARCHIVE_SUFFIXES):
         raise UserError(f"--data {archive}: not a folder, nor one of {', '.join(ARCHIVE_SUFFIXES)}")
     digest = hashlib.sha256()
     with archive.open("rb") as file:
-        while block := file.read(1 << 20):
+        head = file.read(BLOCK_BYTES)
+        digest.update(head)
+        while block := file.read(BLOCK_BYTES):
             digest.update(block)
     folder = unpacked_folder / f"{archive.name.split('.')[0]}-{digest.hexdigest()[:12]}"
     if folder.is_dir():
@@ -52,47 +55,95 @@ def unpack_archive(archive: Path, unpacked_folder: Path) -> Path:
     with write_atomically(folder) as temporary:
         temporary.mkdir()
         try:
-            files = tqdm(_open_files(archive), desc=f"Unpacking {archive.name}", unit=" files")
-            for name, content in files:
-                target = temporary / _check_name(archive, name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with content, target.open("wb") as file:
-                    shutil.copyfileobj(content, file)
-        except ARCHIVE_ERRORS as error:
+            # By its beginning: the last file in a tar may be a zip, which is known by its end.
+            members = _open_zip(archive) if head.startswith(b"PK") else _open_tar(archive, head)
+            _write_members(members, archive.name, temporary)
+        except UserError as error:
+            raise UserError(f"--data {archive}: {error}") from error
+        except Exception as error:  # the libraries raise whatever comes to them on damaged archives
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise
+            reason = getattr(error, "strerror", None) or error or type(error).__name__
             raise UserError(
-                f"--data {archive}: damaged or locked archive ({error}); fetch or pack it again"
+                f"--data {archive}: damaged or locked archive ({reason}); fetch it again, or "
+                "unpack it yourself and give the folder"
             ) from error
     return folder
 
 
-def _check_name(archive: Path, name: str) -> PurePosixPath:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-        raise UserError(
-            f"--data {archive}: holds {name!r}, a path outside the archive; pack it again without"
+def _write_members(
+    members: Iterator[tuple[str, int, BinaryIO | None]], archive_name: str, folder: Path
+) -> None:
+    written, twice, total_bytes = set(), [], 0
+    progress = tqdm(members, desc=f"Unpacking {archive_name}", unit=" files")
+    for count, (name, size, content) in enumerate(progress, 1):
+        total_bytes += size
+        if count > LARGEST_MEMBER_COUNT or total_bytes > LARGEST_UNPACKED_GIB * 2**30:
+            raise UserError(
+                f"holds over {LARGEST_UNPACKED_GIB} GiB (LARGEST_UNPACKED_GIB) or "
+                f"{LARGEST_MEMBER_COUNT:,} files (LARGEST_MEMBER_COUNT); unpack it yourself"
+            )
+        path = PurePosixPath(name.replace("\\", "/"))
+        if content is None:  # a folder, which is made with the first file in it
+            continue
+        if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise UserError(f"holds {name!r}, a path outside the archive; pack it again without")
+        if path in written:
+            twice.append(path)
+        written.add(path)
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with content, target.open("wb") as file:
+            while block := content.read(BLOCK_BYTES):
+                file.write(block)
+    if twice:
+        example = shown_name(twice[0])
+        print(
+            f"{len(twice)} names are in the archive twice ({example}): the last files were taken."
         )
-    return path
 
 
-def _open_files(archive: Path) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield the name and the opened content of each file in an archive."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as file:
-            for member in file.infolist():
-                if stat.S_ISLNK(member.external_attr >> 16):
-                    _refuse_link(archive, member.filename)
-                if not member.is_dir():
-                    yield member.filename, file.open(member)
-    else:
-        with tarfile.open(archive) as file:
-            for member in file:
-                if not member.isreg() and not member.isdir():
-                    _refuse_link(archive, member.name)
-                if member.isreg():
-                    yield member.name, file.extractfile(member)
-
-
-def _refuse_link(archive: Path, name: str) -> None:
+def _refuse_link(name: str) -> None:
     raise UserError(
-        f"--data {archive}: holds {name!r}, a link or device; pack it again with plain files only"
+        f"holds {name!r}, a link or device or sparse file; pack it again with plain files only"
     )
+
+
+def _open_zip(archive: Path) -> Iterator[tuple[str, int, BinaryIO | None]]:
+    """Yield the name, size in bytes and opened content of each file in a zip; None of a folder."""
+    with zipfile.ZipFile(archive) as file:
+        for member, name in read_directory(file):
+            if stat.S_ISLNK(member.external_attr >> 16):
+                _refuse_link(name)
+            yield name, member.file_size, None if name.endswith("/") else file.open(member)
+
+
+class _TarBytes:
+    """The bytes of a tar, and the last of them that were read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.tell, self.seek, self.last = file, file.tell, file.seek, b""
+
+    def read(self, size: int) -> bytes:
+        if size > LARGEST_TAR_HEADER_BYTES:
+            raise UserError("has a header of over 1 MiB (LARGEST_TAR_HEADER_BYTES); pack it again")
+        self.last = self.file.read(size)
+        return self.last
+
+
+def _open_tar(archive: Path, head: bytes) -> Iterator[tuple[str, int, BinaryIO | None]]:
+    """Yield the name, size in bytes and opened content of each file in a tar; None of a folder."""
+    if head[257:262] != b"ustar" and not head.startswith(tuple(DECOMPRESSORS)):
+        raise UserError(f"{describe_content(head)}, not an archive; fetch it again")
+    with DECOMPRESSORS.get(head[:2], open)(archive, "rb") as file:
+        content = _TarBytes(file)
+        with tarfile.open(fileobj=content, mode="r:") as tar:
+            for member in tar:
+                if not (member.isreg() or member.isdir()) or member.issparse():
+                    _refuse_link(member.name)
+                yield member.name, member.size, tar.extractfile(member)
+            # tarfile takes a damaged header for the end. The end is zeros, and then the checksum.
+            while content.last and not content.last.strip(b"\0"):
+                if not content.read(BLOCK_BYTES):
+                    return
+    raise UserError("damaged archive: cut off, or more follows its end; fetch it again")

@@ -1,5 +1,6 @@
 """Finds duplicates: photos of the same picture, or nearly so."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,31 +17,72 @@ NEAR_DUPLICATE_BITS = 36
 # have few bits that differ from it, and those must agree.
 NEAR_DUPLICATE_SHARE = 0.4
 
-# Cells of the table of distances that are computed at once: about 100 MB, however many photos.
-BLOCK_CELLS = 4_000_000
+# Up to so many photos, all are compared with all, which takes a second or two. It would take 100 s
+# for 100,000 and four times that for twice as many.
+EXACT_COUNT = 10_000
+
+# More are sorted so many times, each time by other bits of their hashes, and compared with so many
+# that follow. Of 100,000, two that are 36 bits apart come close enough in one of eight orders: one
+# such pair in 30 million is missed, and of nearer pairs still fewer; where thousands of photos look
+# almost alike, more at the outskirts of that group (Charikar 2002, "Similarity estimation
+# techniques from rounding algorithms", section 3).
+ORDERS = 128
+FOLLOWERS = 8
+SORTED_BITS = 64
+
+# In larger groups not all pairs are named: 10,000 photos that look alike make 50 million.
+LARGEST_PAIRED_GROUP = 50
 
 
 def find_near_duplicates(photos: list[Photo]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs (first, second) of positions in `photos` that show the same picture."""
+    """Yield the pairs (first, second) of positions in `photos`, first < second, that show the same
+    picture. Of a group of over LARGEST_PAIRED_GROUP, its first photo with each other one.
+    """
     hashes = np.array([list(bytes.fromhex(photo.perceptual_hash)) for photo in photos], np.uint8)
-    words = hashes.view(np.uint64)
+    words = hashes.reshape(-1, 32).view(np.uint64)
     ones = np.bitwise_count(words).sum(axis=1, dtype=np.int16)
-    detail = np.minimum(ones, 256 - ones)
-    rows = max(1, BLOCK_CELLS // max(1, len(words)))
+    limits = np.minimum(NEAR_DUPLICATE_BITS, NEAR_DUPLICATE_SHARE * np.minimum(ones, 256 - ones))
+    groups = _group_photos(words, limits)
+    by_group = np.argsort(groups, kind="stable")
+    ends = np.flatnonzero(np.diff(groups[by_group])) + 1
+    for members in np.split(by_group, ends):
+        if len(members) > LARGEST_PAIRED_GROUP:
+            yield from ((int(members[0]), int(member)) for member in members[1:])
+            continue
+        for first, second in itertools.combinations(members.tolist(), 2):
+            different_bits = np.bitwise_count(words[first] ^ words[second]).sum(dtype=int)
+            if different_bits <= min(limits[first], limits[second]):
+                yield first, second
+
+
+def _group_photos(words: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return the number of each photo's group, int (n,), by its hash, uint64 (n, 4), and how many
+    bits another may differ from it, float (n,).
+    """
+    count = len(words)
+    exact = count <= EXACT_COUNT
+    orders, followers = (1, count - 1) if exact else (ORDERS, FOLLOWERS)
+    bits = np.unpackbits(words.view(np.uint8), axis=1)
+    generator = np.random.default_rng(0)
+    groups = np.arange(count)
     # Thousands of photos are compared in no time; only tens of thousands need a bar.
-    starts = range(0, len(words), rows)
-    for start in tqdm(starts, desc="Comparing photos", unit=" blocks", delay=1):
-        block = words[start : start + rows]
-        # Later rows only: each pair once.
-        different_bits = sum(
-            np.bitwise_count(block[:, None, column] ^ words[None, start:, column]).astype(np.uint16)
-            for column in range(words.shape[1])
-        )
-        shared_detail = np.minimum(detail[start : start + rows, None], detail[None, start:])
-        limit = np.minimum(NEAR_DUPLICATE_BITS, NEAR_DUPLICATE_SHARE * shared_detail)
-        for row, column in np.argwhere(different_bits <= limit):
-            if row < column:
-                yield int(start + row), int(start + column)
+    for _ in tqdm(range(orders), desc="Comparing photos", unit=" orders", delay=1):
+        chosen = bits[:, generator.permutation(256)[:SORTED_BITS]]
+        keys = np.ascontiguousarray(np.packbits(chosen, axis=1)).view(np.uint64)
+        order = np.argsort(keys.ravel(), kind="stable")
+        columns = words[order].T.copy()
+        for step in range(1, followers + 1):
+            different_bits = sum(
+                np.bitwise_count(column[:-step] ^ column[step:]).astype(np.uint16)
+                for column in columns
+            )
+            near = np.flatnonzero(different_bits <= NEAR_DUPLICATE_BITS)
+            first, second = order[near], order[near + step]
+            alike = different_bits[near] <= np.minimum(limits[first], limits[second])
+            pairs = groups[np.stack([first, second], axis=1)[alike]]
+            if (pairs[:, 0] != pairs[:, 1]).any():
+                groups = number_groups(count, pairs)[groups]
+    return groups
 
 
 def number_groups(photo_count: int, pairs: list[tuple[int, int]]) -> np.ndarray:
