@@ -5,10 +5,10 @@ before the pictures and the page, so that no trouble with those can cost a train
 """
 
 import argparse
+import hashlib
 import json
 import platform
 import time
-import zipfile
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from vision101.files import (
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import EVALUATED_SUBSETS, hash_split, read_split, write_split
+from vision101.run_format import CONFIG, FORMAT, check_fields, read_json, refuse_damage
 
 CONFIG_NAME = "config.json"
 LOG_NAME = "log.csv"
@@ -144,7 +145,7 @@ class Run:
         Run.unfinished = self
         versions = {package: version(package) for package in RECORDED_PACKAGES}
         versions |= {"python": platform.python_version(), "platform": platform.platform()}
-        self.config = {"kind": self.kind} | settings | flags
+        self.config = {"format": FORMAT, "kind": self.kind} | settings | flags
         self.config |= {
             "photos": source.folder,
             "painted": source.painted,
@@ -168,10 +169,10 @@ class Run:
         evaluation.detector.save(self.folder / DETECTOR_NAME)
         self._write_predictions(evaluation)
         finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        results = {"title": self.title, "finished": finished, "seconds": self.seconds} | results
-        if self.stopped:
-            results["stopped"] = self.stopped
-        write_json(self.folder / RESULTS_NAME, results)
+        checksum = hashlib.sha256((self.folder / MODEL_NAME).read_bytes()).hexdigest()
+        known = {"title": self.title, "finished": finished, "seconds": self.seconds}
+        known |= {"stopped": self.stopped} if self.stopped else {}
+        write_json(self.folder / RESULTS_NAME, known | {"model_sha256": checksum} | results)
         Run.unfinished = None
 
     def remove_checkpoints(self) -> None:
@@ -183,57 +184,37 @@ class Run:
     def _write_predictions(self, evaluation) -> None:
         rows = []
         for subset in EVALUATED_SUBSETS:
-            for photo, probabilities, accepted in zip(
-                self.split[subset],
-                evaluation.probabilities[subset],
-                evaluation.accepted[subset],
-                strict=True,
-            ):
+            told = (evaluation.probabilities[subset], evaluation.accepted[subset])
+            for photo, probabilities, accepted in zip(self.split[subset], *told, strict=True):
                 predicted = self.class_names[probabilities.argmax()]
                 known = (self.source.place(photo.path), photo.sha256, subset, photo.class_name)
-                confidence, *numbers = [
-                    f"{value:.6f}" for value in (probabilities.max(), *probabilities)
-                ]
+                numbers = [f"{value:.6f}" for value in (probabilities.max(), *probabilities)]
                 sure = "yes" if accepted else "no"
-                rows.append((*known, predicted, confidence, sure, *numbers))
+                rows.append((*known, predicted, numbers[0], sure, *numbers[1:]))
         header = (*PREDICTION_COLUMNS, *self.class_names)
         write_table(self.folder / PREDICTIONS_NAME, header, rows)
 
 
 def read_config(folder: Path) -> dict:
-    """Return what `config.json` of a run says, finished or not.
-
-    Raises:
-        UserError: It is no folder of a run, or the file is damaged.
-    """
+    """Return what `config.json` of a run says, finished or not; a damaged one is a UserError."""
     path = folder / CONFIG_NAME
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        _ = config["kind"], config["photos"], config["split_hash"]
-        return config
-    except FileNotFoundError:
-        raise UserError(f"{shown_path(folder)}: not the folder of a run") from None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise UserError(f"{shown_path(path)}: cannot be read ({error})") from error
+    if not path.exists():
+        raise UserError(f"{shown_path(folder)}: not the folder of a run")
+    config = read_json(path)
+    check_fields(path, config, CONFIG)
+    return config
 
 
 def read_progress(folder: Path) -> dict:
     """Return `history` and `seconds` of an interrupted run, by its newest checkpoint; {} without.
-
-    Raises:
-        UserError: The checkpoint is damaged.
+    A damaged one is a UserError.
     """
     newest = {}
     for path in folder.glob(CHECKPOINTS):
-        try:
-            with np.load(path) as saved:
-                progress = json.loads(str(saved["progress"]))
+        with refuse_damage(path), np.load(path, allow_pickle=False) as saved:
+            progress = json.loads(str(saved["progress"]))
             if not newest or len(progress["history"]["loss"]) > len(newest["history"]["loss"]):
                 newest = progress
-        except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
-            raise UserError(
-                f"{shown_path(path)}: damaged ({error}); remove the run, and train again"
-            ) from error
     return newest
 
 
