@@ -12,8 +12,8 @@ from vision101.photos.split import EVALUATED_SUBSETS, hash_split
 from vision101.run_format import (
     CONFIG,
     RESULTS,
-    SCORES,
     check_fields,
+    check_scores,
     read_json,
     refuse_damage,
 )
@@ -58,18 +58,15 @@ class FinishedRun(NamedTuple):
         where `log.csv` is damaged.
         """
         names = ("accuracy", "loss", "val_accuracy", "val_loss")
-        with refuse_damage(self.folder / LOG_NAME):
-            columns = zip(*read_table(self.folder / LOG_NAME, names), strict=True)
-            return {
-                name: [*map(float, column)] for name, column in zip(names, columns, strict=True)
-            }
+        path = self.folder / LOG_NAME
+        with refuse_damage(path):
+            columns = zip(*read_table(path, names), strict=True)
+            return {name: [*map(float, next(columns))] for name in names}
 
 
 def read_run(folder: Path) -> FinishedRun:
-    """Read a complete run, and check it.
-
-    Raises:
-        UserError: It is no folder of a run, its training did not finish, or a file is damaged.
+    """Read a complete run. Raises UserError where it is no folder of a run, its training did not
+    finish, or a file is damaged.
     """
     paths = folder / CONFIG_NAME, folder / RESULTS_NAME
     if not paths[1].is_file():
@@ -82,8 +79,7 @@ def read_run(folder: Path) -> FinishedRun:
     check_fields(paths[0], config, CONFIG)
     check_fields(paths[1], results, RESULTS)
     for subset in EVALUATED_SUBSETS:
-        if results[subset]["count"]:  # else there are no scores
-            check_fields(paths[1], results, {f"{subset}.{name}": SCORES[name] for name in SCORES})
+        check_scores(paths[1], subset, results[subset])
     config.pop("format", None)  # it is no part of the recipe
     return FinishedRun(folder, config, results)
 
@@ -95,10 +91,8 @@ def _rename(entries: object) -> object:
 
 
 def find_run(run: Path | None, output_folder: Path) -> Path:
-    """Return the folder `run`, or if it is None that of the newest complete run.
-
-    Raises:
-        UserError: There is no complete run below `output_folder`.
+    """Return the folder `run`, or if it is None that of the newest complete run; UserError if there
+    is none below `output_folder`.
     """
     return list_runs(output_folder)[-1] if run is None else run
 

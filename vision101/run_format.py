@@ -20,36 +20,28 @@ from vision101.errors import UserError, shown_path
 FORMAT = 1  # `format` in config.json; earlier versions did not record it
 
 JSON_BYTES = 100_000_000  # scores of 1,000 classes take 40 MB, most of it confusion matrices
-JSON_DEPTH = 20
 
 
 class Rule(NamedTuple):
-    """What a value must be, in words, and the test of it; whether it may be missing."""
+    """What a value must be, in words, and the test of it; one that is missing is tested as None."""
 
     words: str
     test: Callable[[object], bool]
-    optional: bool = False
 
 
 def _number(low: float, high: float, *types: type) -> Rule:
-    # By type, since True would be a number to isinstance.
-    words = f"a {'whole ' if types == (int,) else ''}number from {low:g} to {high:g}"
-    return Rule(
-        words, lambda value: type(value) in (types or (int, float)) and low <= value <= high
-    )
+    types = types or (int, float)  # to isinstance, True would be a number too
+    words = f"a {'' if float in types else 'whole '}number from {low:g} to {high:g}"
+    return Rule(words, lambda value: type(value) in types and low <= value <= high)
 
 
 def _or_none(rule: Rule) -> Rule:
-    return Rule(f"{rule.words}, or null", lambda value: value is None or rule.test(value), True)
+    return Rule(f"{rule.words}, or null", lambda value: value is None or rule.test(value))
 
 
 def _are_names(value: object) -> bool:
     names = isinstance(value, list) and all(isinstance(name, str) and name for name in value)
     return names and 0 < len(value) == len(set(value))
-
-
-def _is_interval(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(SHARE.test, value))
 
 
 TEXT = Rule("a text", lambda value: isinstance(value, str) and len(value) <= 4096)
@@ -61,9 +53,7 @@ HASH = Rule(
     lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
 )
 CONFIG = {
-    "format": Rule(
-        f"{FORMAT}; newer runs need a newer version", lambda value: value == FORMAT, True
-    ),
+    "format": Rule(f"{FORMAT}; update this project", lambda value: value in (None, FORMAT)),
     "kind": Rule("cnn or transfer", lambda value: value in ("cnn", "transfer")),
     "class_names": Rule("a list of different names", _are_names),
     "image_size": _number(16, 512, int),  # as for --image-size
@@ -73,6 +63,7 @@ CONFIG = {
     "split_hash": HASH,
     "per_class": _or_none(COUNT),
     "target_accuracy": _or_none(SHARE),
+    "versions": Rule("versions by name", lambda value: value is None or isinstance(value, dict)),
 }
 RESULTS = {
     "title": TEXT,
@@ -90,9 +81,6 @@ RESULTS = {
     "unseen.count": _number(1, 10**9, int),
     "surplus.count": COUNT,
 }
-# Of each subset with photos in it.
-SCORES = {"accuracy": SHARE, "balanced_accuracy": SHARE}
-SCORES |= {f"{name}_interval": Rule("two shares from 0 to 1", _is_interval) for name in SCORES}
 
 
 def refuse(path: Path, problem: str) -> UserError:
@@ -103,7 +91,7 @@ def refuse(path: Path, problem: str) -> UserError:
 @contextlib.contextmanager
 def refuse_damage(path: Path, verb: str = "read") -> Iterator[None]:
     """Refuse a file that the `with` cannot read. On damaged ones, Keras, NumPy, zipfile and json
-    raise a dozen kinds of errors, MemoryError and RecursionError among them.
+    raise errors of all kinds, MemoryError and RecursionError among them.
     """
     try:
         yield
@@ -115,39 +103,41 @@ def refuse_damage(path: Path, verb: str = "read") -> Iterator[None]:
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON file of a run. Raises UserError where it is damaged, too large or too deep."""
+    """Read a JSON file of a run. Raises UserError where it is damaged, or too large."""
     with refuse_damage(path):
         if not path.is_file() or path.stat().st_size > JSON_BYTES:
             raise ValueError(f"missing, or more than {JSON_BYTES:,} bytes")
         content = json.loads(path.read_text(encoding="utf-8"))
-        inside = [content]
-        for _ in range(JSON_DEPTH):
-            groups = [value for value in inside if isinstance(value, (dict, list))]
-            inside = [i for g in groups for i in (g.values() if isinstance(g, dict) else g)]
-        if inside or not isinstance(content, dict):
-            raise ValueError("not names and values, or too many within each other")
+        if not isinstance(content, dict):
+            raise ValueError("it holds no fields")
         return content
 
 
 def check_fields(path: Path, content: dict, rules: Mapping[str, Rule]) -> None:
     """Raise UserError where a field is missing, or not what its rule says."""
-    missing = object()
     for field, rule in rules.items():
         value = content
         for name in field.split("."):
-            value = value.get(name, missing) if isinstance(value, dict) else missing
-        if value is missing and not rule.optional:
-            raise refuse(path, f"read ({field} is missing)")
-        if value is not missing and not rule.test(value):
-            raise refuse(path, f"read ({field} is {reprlib.repr(value)}, not {rule.words})")
+            value = value.get(name) if isinstance(value, dict) else None
+        if not rule.test(value):
+            found = "missing" if value is None else reprlib.repr(value)
+            raise refuse(path, f"read ({field} is {found}; it must be {rule.words})")
+
+
+def check_scores(path: Path, subset: str, scores: dict) -> None:
+    """Raise UserError where the scores of a subset, if it has photos, lie outside intervals."""
+    for name in ("accuracy", "balanced_accuracy") if scores["count"] else ():
+        share, interval = scores.get(name), scores.get(f"{name}_interval")
+        low, high = interval if isinstance(interval, list) and len(interval) == 2 else (2, -1)
+        if not all(map(SHARE.test, (low, share, high))) or not low <= share <= high:
+            raise refuse(path, f"read ({subset}.{name} is {reprlib.repr([share, interval])})")
 
 
 def check_detector(path: Path, class_count: int, channels: int) -> None:
     """Raise UserError where the arrays of a detector do not fit the model. Nothing is loaded yet: a
     damaged array may claim to take 400 GB.
     """
-    square = (channels, channels)
-    shapes = {"means": (class_count, channels), "precision": square, "threshold": ()}
+    shapes = {"means": (class_count, channels), "precision": (channels,) * 2, "threshold": ()}
     with refuse_damage(path), zipfile.ZipFile(path) as archive:
         for name, expected in shapes.items():
             with archive.open(f"{name}.npy") as file:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 from vision101.errors import UserError, shown_path
+from vision101.files import restore_cell
 from vision101.photos.duplicates import find_near_duplicates
 from vision101.photos.index import Photo, index_file, list_classes
 from vision101.photos.sources import PhotoSource
@@ -153,7 +154,10 @@ def _read_list(path: Path, flag: str, needed: set[str]) -> Iterator[tuple[int, d
             columns = " or ".join(sorted(needed))
             raise UserError(f"{flag} {path}: has no column {columns}; name it in the first line")
         for row in reader:
-            yield reader.line_num, {key: (row[key] or "").strip() for key in reader.fieldnames}
+            yield (
+                reader.line_num,
+                {key: restore_cell(row[key] or "").strip() for key in reader.fieldnames},
+            )
     except csv.Error as error:
         raise UserError(f"{flag} {path}: damaged CSV file ({error})") from error
 
