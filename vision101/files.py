@@ -84,12 +84,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
 def _guard_cell(cell: object) -> object:
     """Return a text with an apostrophe before it, if a spreadsheet would run it as a formula."""
     text = str(cell)
-    if not re.match(FORMULA, text):
-        return cell
     with contextlib.suppress(ValueError):
-        float(text)
-        return cell  # a number stays one, though it may have a sign
-    return f"'{text}"
+        float(text)  # a number stays one, though it may have a sign
+        return cell
+    return f"'{text}" if re.match(FORMULA, text) else cell
 
 
 def restore_cell(cell: str) -> str:

@@ -57,11 +57,7 @@ class Prediction(NamedTuple):
 
 
 def load_classifier(folder: Path) -> Classifier:
-    """Load the network of a complete run.
-
-    Raises:
-        UserError: It is no complete run, or one of its files is damaged.
-    """
+    """Load the network of a complete run. Raises UserError where it is none, or is damaged."""
     run = read_run(folder)
     class_names, image_size = run.config["class_names"], run.config["image_size"]
     threshold = run.results["confidence"]["threshold"]
@@ -102,7 +98,6 @@ def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Pred
 
     Args:
         classifier: What `load_classifier` returned.
-        name: What to call the photo.
         pixels: What `read_pixels` returned for the classifier's image size.
     """
     probabilities, features = classifier.call(pixels[np.newaxis])

@@ -67,8 +67,7 @@ class Run:
 
     def __init__(self, kind: str, arguments: argparse.Namespace):
         sweep_partial_files(arguments.output_dir)
-        self.kind = kind
-        self.arguments = arguments
+        self.kind, self.arguments = kind, arguments
         self.folder = arguments.resume
         progress = read_progress(self.folder) if self.folder else {}
         self.seconds = progress.get("seconds", {})
@@ -125,10 +124,8 @@ class Run:
 
         Args:
             recipe: What tells the run from others of its kind; a part of the folder's name.
-            title: What a person reads as the name of its model.
+            title, source, split: Attributes of the run.
             settings: What makes the recipe and has no flag; where it has, the flag counts.
-            source: Where the photos came from.
-            split: What `split_photos` returned.
         """
         self.source, self.split = source, split
         self.model_title = title
@@ -137,8 +134,14 @@ class Run:
         if self.folder:
             Run.unfinished = self
             self.config = read_config(self.folder)
-            settings = {name: value for name, value in settings.items() if name not in flags}
-            _check_settings(self.folder, self.config, settings)
+            constants = {name: settings[name] for name in settings if name not in flags}
+            constants = json.loads(json.dumps(constants))  # as they are once they are read back
+            changed = [name for name in constants if self.config.get(name) != constants[name]]
+            if changed:
+                raise UserError(
+                    f"--resume {shown_path(self.folder)}: the code has changed since that run "
+                    f"started ({', '.join(changed)}); train again"
+                )
             return
         self.folder = create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
         (self.folder / "plots").mkdir()
@@ -160,7 +163,6 @@ class Run:
         """Save all that a prediction needs, and then `results.json`: the run is complete.
 
         Args:
-            model: The Keras model to save.
             evaluation: What `evaluate_model` returned.
             results: What `results.json` shall hold beside the run's own title and times.
         """
@@ -191,8 +193,7 @@ class Run:
                 numbers = [f"{value:.6f}" for value in (probabilities.max(), *probabilities)]
                 sure = "yes" if accepted else "no"
                 rows.append((*known, predicted, numbers[0], sure, *numbers[1:]))
-        header = (*PREDICTION_COLUMNS, *self.class_names)
-        write_table(self.folder / PREDICTIONS_NAME, header, rows)
+        write_table(self.folder / PREDICTIONS_NAME, (*PREDICTION_COLUMNS, *self.class_names), rows)
 
 
 def read_config(folder: Path) -> dict:
@@ -216,16 +217,6 @@ def read_progress(folder: Path) -> dict:
             if not newest or len(progress["history"]["loss"]) > len(newest["history"]["loss"]):
                 newest = progress
     return newest
-
-
-def _check_settings(folder: Path, config: dict, settings: dict) -> None:
-    settings = json.loads(json.dumps(settings))
-    changed = [name for name, value in settings.items() if config.get(name) != value]
-    if changed:
-        raise UserError(
-            f"--resume {shown_path(folder)}: the code has changed since that run started "
-            f"({', '.join(changed)}); train again"
-        )
 
 
 def list_constants(*modules: ModuleType) -> dict[str, float | tuple | dict]:
