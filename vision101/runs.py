@@ -127,8 +127,7 @@ class Run:
             title, source, split: Attributes of the run.
             settings: What makes the recipe and has no flag; where it has, the flag counts.
         """
-        self.source, self.split = source, split
-        self.model_title = title
+        self.source, self.split, self.model_title = source, split, title
         self.class_names = list_classes(split["train"])
         flags = vars(self.arguments)
         if self.folder:
