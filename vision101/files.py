@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,10 @@ OUTPUTS_FOLDER = PROJECT_FOLDER / "outputs"
 # `.partial-<machine>-<process>-<name>`: what is being written, or was when a process died.
 PARTIAL_PREFIX = f".partial-{zlib.crc32(platform.node().encode()):08x}-"
 
+# How a cell begins that a spreadsheet would run as a formula (OWASP, "CSV Injection"), or that was
+# such a cell before `write_table` put an apostrophe in front of it.
+FORMULA = r"'*[=+\-@\t\r]"
+
 
 @contextlib.contextmanager
 def disk_errors() -> Iterator[None]:
@@ -35,11 +40,9 @@ def disk_errors() -> Iterator[None]:
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path to write a file or folder to; it becomes `path` only at the end.
 
-    The temporary name ends like `path`, since libraries choose their format by it. Whatever
-    goes wrong inside the `with`, nothing is left behind. Parent folders are made.
-
-    Raises:
-        UserError: The disk is full, or the path cannot be written to.
+    The temporary name ends like `path`, since libraries choose their format by it. Whatever goes
+    wrong inside the `with`, nothing is left behind. Parent folders are made. Raises UserError where
+    the disk is full, or the path cannot be written to.
     """
     path = Path(path)
     temporary = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
@@ -60,26 +63,40 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a CSV file in UTF-8, atomically.
-
-    Raises:
-        UserError: The disk is full, or the path cannot be written to.
-    """
+    """Write a CSV file in UTF-8, as `write_atomically`; no cell is a formula to a spreadsheet."""
     with (
         write_atomically(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+        csv.writer(file).writerows([_guard_cell(cell) for cell in row] for row in (header, *rows))
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the named columns of what `write_table` wrote, row by row; of several columns of one
+    name, the first. A damaged file raises ValueError, LookupError, OSError or csv.Error.
+    """
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        headings, *rows = ([*map(restore_cell, row)] for row in csv.reader(file))
+    places = [headings.index(name) for name in columns]
+    return [tuple(row[place] for place in places) for row in rows]
+
+
+def _guard_cell(cell: object) -> object:
+    """Return a text with an apostrophe before it, if a spreadsheet would run it as a formula."""
+    text = str(cell)
+    with contextlib.suppress(ValueError):
+        float(text)  # a number stays one, though it may have a sign
+        return cell
+    return f"'{text}" if re.match(FORMULA, text) else cell
+
+
+def restore_cell(cell: str) -> str:
+    """Return what a cell of a CSV file held before `write_table` made it harmless."""
+    return cell[1:] if cell.startswith("'") and re.match(FORMULA, cell) else cell
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file, atomically; paths are written as text, functions by name.
-
-    Raises:
-        UserError: The disk is full, or the path cannot be written to.
-    """
+    """Write a JSON file, as `write_atomically`; paths are written as text, functions by name."""
     with write_atomically(path) as temporary:
         text = json.dumps(
             content, indent=2, default=lambda value: getattr(value, "__name__", str(value))
@@ -88,11 +105,7 @@ def write_json(path: Path, content: dict) -> None:
 
 
 def create_folder(output_folder: Path, *name_parts: str | None) -> Path:
-    """Make and return a folder of its own, `<time>-<parts>`, below `output_folder`.
-
-    Raises:
-        UserError: It cannot be made there.
-    """
+    """Make and return a folder of its own, `<time>-<parts>`, below `output_folder`."""
     time_stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
     name = "-".join([time_stamp, *filter(None, name_parts)])
     with disk_errors():

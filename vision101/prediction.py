@@ -1,16 +1,16 @@
 """A trained run asked about new photos, and the list of those that a person should look at."""
 
-import zipfile
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from vision101.errors import UserError, shown_path
 from vision101.evaluation.out_of_distribution import OutOfDistributionDetector, load_detector
 from vision101.files import write_table
 from vision101.finished_runs import FORMER_DETECTOR_NAME, FinishedRun, read_run
+from vision101.run_format import check_detector, refuse, refuse_damage
 from vision101.runs import DETECTOR_NAME, MODEL_NAME
 
 REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
@@ -57,45 +57,52 @@ class Prediction(NamedTuple):
 
 
 def load_classifier(folder: Path) -> Classifier:
-    """Load the network of a complete run.
-
-    Raises:
-        UserError: It is no complete run, or one of its files is damaged.
-    """
+    """Load the network of a complete run. Raises UserError where it is none, or is damaged."""
     run = read_run(folder)
-    import keras  # takes seconds, and the folder may be no run
+    class_names, image_size = run.config["class_names"], run.config["image_size"]
+    threshold = run.results["confidence"]["threshold"]
+    path, detector_path = folder / MODEL_NAME, folder / DETECTOR_NAME
+    if not detector_path.exists():
+        detector_path = folder / FORMER_DETECTOR_NAME
+    with refuse_damage(path, "loaded"):
+        checksum = run.results.get("model_sha256")  # earlier versions did not record it
+        if checksum not in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
+            raise ValueError("changed or damaged since it was saved")
 
-    from vision101.training.models import compile_prediction, expose_features
+    from vision101.training.models import compile_prediction, expose_features  # takes seconds
+    from vision101.training.saved_models import WEIGHTS_BYTES, load_model
 
-    try:
-        model = keras.saving.load_model(folder / MODEL_NAME, compile=False)
-        detector = folder / DETECTOR_NAME
-        return Classifier(
-            run,
-            model,
-            compile_prediction(expose_features(model)),
-            run.config["class_names"],
-            run.config["image_size"],
-            run.results["confidence"]["threshold"],
-            load_detector(detector if detector.exists() else folder / FORMER_DETECTOR_NAME),
-        )
-    # An empty file, as after a power failure, is an EOFError.
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{shown_path(folder)}: cannot be loaded ({error}); choose another with --run, or "
-            "train again"
-        ) from error
+    versions = run.config.get("versions") or {}
+    told = ", ".join(f"{name} {versions.get(name)!s:.20}" for name in ("keras", "tensorflow"))
+    with refuse_damage(path, f"loaded; it was trained with {told}"):
+        parameters = run.results["parameters"]
+        # Of 4 bytes each; the structure around them takes little more.
+        model = load_model(path, min(WEIGHTS_BYTES, 5 * parameters + 10_000_000))
+        exposed = expose_features(model)
+        shapes = [tensor.shape for tensor in (*model.inputs, *exposed.outputs)]
+        side, channels = shapes[0][1] and image_size, shapes[-1][-1]  # some take photos of any size
+        expected = [(None, side, side, 3), (None, len(class_names)), (None, channels)]
+        if shapes != expected or model.count_params() != parameters:
+            raise ValueError(f"shapes {shapes} or size do not fit config.json and results.json")
+        call = compile_prediction(exposed)
+    check_detector(detector_path, len(class_names), channels)
+    with refuse_damage(detector_path, "loaded"):
+        detector = load_detector(detector_path)
+        if not all(np.isfinite(array).all() for array in detector):
+            raise ValueError("it holds NaN or infinite numbers")
+    return Classifier(run, model, call, class_names, image_size, threshold, detector)
 
 
 def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Prediction:
-    """Predict the class of a photo.
+    """Predict the class of a photo. Raises UserError where the model gives no probabilities.
 
     Args:
         classifier: What `load_classifier` returned.
-        name: What to call the photo.
         pixels: What `read_pixels` returned for the classifier's image size.
     """
     probabilities, features = classifier.call(pixels[np.newaxis])
+    if not np.isfinite(probabilities).all():
+        raise refuse(classifier.run.folder / MODEL_NAME, "used (it does not give probabilities)")
     ranking = probabilities[0].argsort()[::-1]
     classes = [
         (classifier.class_names[position], float(probabilities[0][position]))
@@ -112,12 +119,8 @@ def write_review(path: Path, predictions: list[Prediction]) -> None:
     Its column `label` is for the person. Where the prediction is accepted, it stands there
     already; elsewhere it is empty.
     """
-
-    def certainty(prediction: Prediction) -> tuple[bool, float]:
-        return prediction.accepted, prediction.classes[0][1]
-
     rows = []
-    for prediction in sorted(predictions, key=certainty):
+    for prediction in sorted(predictions, key=lambda told: (told.accepted, told.classes[0][1])):
         class_name, probability = prediction.classes[0]
         label = class_name if prediction.accepted else ""
         flags = (prediction.accepted, prediction.out_of_distribution)

@@ -5,10 +5,10 @@ before the pictures and the page, so that no trouble with those can cost a train
 """
 
 import argparse
+import hashlib
 import json
 import platform
 import time
-import zipfile
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from vision101.files import (
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import EVALUATED_SUBSETS, hash_split, read_split, write_split
+from vision101.run_format import CONFIG, FORMAT, check_fields, read_json, refuse_damage
 
 CONFIG_NAME = "config.json"
 LOG_NAME = "log.csv"
@@ -66,8 +67,7 @@ class Run:
 
     def __init__(self, kind: str, arguments: argparse.Namespace):
         sweep_partial_files(arguments.output_dir)
-        self.kind = kind
-        self.arguments = arguments
+        self.kind, self.arguments = kind, arguments
         self.folder = arguments.resume
         progress = read_progress(self.folder) if self.folder else {}
         self.seconds = progress.get("seconds", {})
@@ -124,27 +124,30 @@ class Run:
 
         Args:
             recipe: What tells the run from others of its kind; a part of the folder's name.
-            title: What a person reads as the name of its model.
+            title, source, split: Attributes of the run.
             settings: What makes the recipe and has no flag; where it has, the flag counts.
-            source: Where the photos came from.
-            split: What `split_photos` returned.
         """
-        self.source, self.split = source, split
-        self.model_title = title
+        self.source, self.split, self.model_title = source, split, title
         self.class_names = list_classes(split["train"])
         flags = vars(self.arguments)
         if self.folder:
             Run.unfinished = self
             self.config = read_config(self.folder)
-            settings = {name: value for name, value in settings.items() if name not in flags}
-            _check_settings(self.folder, self.config, settings)
+            constants = {name: settings[name] for name in settings if name not in flags}
+            constants = json.loads(json.dumps(constants))  # as they are once they are read back
+            changed = [name for name in constants if self.config.get(name) != constants[name]]
+            if changed:
+                raise UserError(
+                    f"--resume {shown_path(self.folder)}: the code has changed since that run "
+                    f"started ({', '.join(changed)}); train again"
+                )
             return
         self.folder = create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
         (self.folder / "plots").mkdir()
         Run.unfinished = self
         versions = {package: version(package) for package in RECORDED_PACKAGES}
         versions |= {"python": platform.python_version(), "platform": platform.platform()}
-        self.config = {"kind": self.kind} | settings | flags
+        self.config = {"format": FORMAT, "kind": self.kind} | settings | flags
         self.config |= {
             "photos": source.data,
             "painted": source.painted,
@@ -159,7 +162,6 @@ class Run:
         """Save all that a prediction needs, and then `results.json`: the run is complete.
 
         Args:
-            model: The Keras model to save.
             evaluation: What `evaluate_model` returned.
             results: What `results.json` shall hold beside the run's own title and times.
         """
@@ -168,10 +170,10 @@ class Run:
         evaluation.detector.save(self.folder / DETECTOR_NAME)
         self._write_predictions(evaluation)
         finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        results = {"title": self.title, "finished": finished, "seconds": self.seconds} | results
-        if self.stopped:
-            results["stopped"] = self.stopped
-        write_json(self.folder / RESULTS_NAME, results)
+        checksum = hashlib.sha256((self.folder / MODEL_NAME).read_bytes()).hexdigest()
+        known = {"title": self.title, "finished": finished, "seconds": self.seconds}
+        known |= {"stopped": self.stopped} if self.stopped else {}
+        write_json(self.folder / RESULTS_NAME, known | {"model_sha256": checksum} | results)
         Run.unfinished = None
 
     def remove_checkpoints(self) -> None:
@@ -183,68 +185,37 @@ class Run:
     def _write_predictions(self, evaluation) -> None:
         rows = []
         for subset in EVALUATED_SUBSETS:
-            for photo, probabilities, accepted in zip(
-                self.split[subset],
-                evaluation.probabilities[subset],
-                evaluation.accepted[subset],
-                strict=True,
-            ):
+            told = (evaluation.probabilities[subset], evaluation.accepted[subset])
+            for photo, probabilities, accepted in zip(self.split[subset], *told, strict=True):
                 predicted = self.class_names[probabilities.argmax()]
                 known = (self.source.place(photo.path), photo.sha256, subset, photo.class_name)
-                confidence, *numbers = [
-                    f"{value:.6f}" for value in (probabilities.max(), *probabilities)
-                ]
+                numbers = [f"{value:.6f}" for value in (probabilities.max(), *probabilities)]
                 sure = "yes" if accepted else "no"
-                rows.append((*known, predicted, confidence, sure, *numbers))
-        header = (*PREDICTION_COLUMNS, *self.class_names)
-        write_table(self.folder / PREDICTIONS_NAME, header, rows)
+                rows.append((*known, predicted, numbers[0], sure, *numbers[1:]))
+        write_table(self.folder / PREDICTIONS_NAME, (*PREDICTION_COLUMNS, *self.class_names), rows)
 
 
 def read_config(folder: Path) -> dict:
-    """Return what `config.json` of a run says, finished or not.
-
-    Raises:
-        UserError: It is no folder of a run, or the file is damaged.
-    """
+    """Return what `config.json` of a run says, finished or not; a damaged one is a UserError."""
     path = folder / CONFIG_NAME
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        _ = config["kind"], config["photos"], config["split_hash"]
-        return config
-    except FileNotFoundError:
-        raise UserError(f"{shown_path(folder)}: not the folder of a run") from None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise UserError(f"{shown_path(path)}: cannot be read ({error})") from error
+    if not path.exists():
+        raise UserError(f"{shown_path(folder)}: not the folder of a run")
+    config = read_json(path)
+    check_fields(path, config, CONFIG)
+    return config
 
 
 def read_progress(folder: Path) -> dict:
     """Return `history` and `seconds` of an interrupted run, by its newest checkpoint; {} without.
-
-    Raises:
-        UserError: The checkpoint is damaged.
+    A damaged one is a UserError.
     """
     newest = {}
     for path in folder.glob(CHECKPOINTS):
-        try:
-            with np.load(path) as saved:
-                progress = json.loads(str(saved["progress"]))
+        with refuse_damage(path), np.load(path, allow_pickle=False) as saved:
+            progress = json.loads(str(saved["progress"]))
             if not newest or len(progress["history"]["loss"]) > len(newest["history"]["loss"]):
                 newest = progress
-        except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
-            raise UserError(
-                f"{shown_path(path)}: damaged ({error}); remove the run, and train again"
-            ) from error
     return newest
-
-
-def _check_settings(folder: Path, config: dict, settings: dict) -> None:
-    settings = json.loads(json.dumps(settings))
-    changed = [name for name, value in settings.items() if config.get(name) != value]
-    if changed:
-        raise UserError(
-            f"--resume {shown_path(folder)}: the code has changed since that run started "
-            f"({', '.join(changed)}); train again"
-        )
 
 
 def list_constants(*modules: ModuleType) -> dict[str, float | tuple | dict]:

@@ -43,12 +43,15 @@ def make_run(outputs, folder_name, title, wrong=(), seed=0, sets=2, seconds=None
     write_csv(folder / "split.csv", ("path", "sha256", "part", "label"), [r[:4] for r in rows])
     score = 1 - len(wrong) / COUNT
     scores = {"balanced_accuracy": score, "balanced_accuracy_interval": [score / 2, 1.0]}
+    scores |= {"accuracy": score, "accuracy_interval": [score / 2, 1.0]}
     results = {
         "title": title,
         "seconds": seconds or {"photos": 1000.0, "training": 70.0, "evaluation": 5.0},
         "validation": {"count": COUNT, **scores},
         "unseen": {"count": COUNT, **scores},
+        "surplus": {"count": 0},
         "confidence": {
+            "threshold": 0.9,
             "expected_calibration_error": 0.031,
             "coverage": 0.82,
             "accepted_accuracy": 0.953 if title != "never sure" else None,
@@ -58,7 +61,8 @@ def make_run(outputs, folder_name, title, wrong=(), seed=0, sets=2, seconds=None
     }
     config = {"kind": "cnn", "recipe": title, "seed": seed, "target_accuracy": 0.95}
     config |= {"name": None, "add": None, "per_class": None, "head_dropout": 0.4}
-    config |= {"photos": "/photos/flowers", "painted": False, "split_hash": f"{seed}{sets}" * 32}
+    config |= {"class_names": ["daisy", "roses"], "image_size": 128, "photos": "/photos/flowers"}
+    config |= {"painted": False, "split_hash": f"{seed % 10}{sets}" * 32}
     (folder / "config.json").write_text(json.dumps(config | settings))
     (folder / "results.json").write_text(json.dumps(results))
     return folder
@@ -339,6 +343,7 @@ def damage(path, old, new):
         ("results.json", '"coverage"', '"other"'),
         ("results.json", "0.82", '"much"'),
         ("results.json", "[0.5, 1.0]", "[0.5]"),
+        ("results.json", "0.0123", "NaN"),
         ("config.json", '"photos"', '"other"'),
         ("config.json", '"/photos/flowers"', "null"),
         ("predictions.csv", "predicted", "other"),
@@ -354,7 +359,7 @@ def test_a_damaged_run_is_left_out_with_a_line(run_compare, tmp_path, name, old,
     damage(make_run(tmp_path, "damaged", "damaged CNN") / name, old, new)
     shown, complaints = run_compare("--output-dir", tmp_path, "--markdown")
     (line,) = complaints.splitlines()
-    assert line.startswith(f"Left out: {tmp_path / 'damaged'}: cannot be read")
+    assert line.startswith(f"Left out: {tmp_path / 'damaged' / name}: cannot be read")
     assert "damaged CNN" not in shown
     assert "tuned CNN" in shown
     # Alone, there is nothing to go on with.

@@ -46,6 +46,7 @@ def start_run(photo_folder, monkeypatch, tmp_path):
             "val_accuracy": [0.3, 0.7],
             "val_loss": [1.3, 0.8],
         }
+        run.end_stage("training")
         (run.folder / "log.csv").write_text(
             "accuracy,loss,val_accuracy,val_loss\n0.4,1.2,0.3,1.3\n0.6,0.9,0.7,0.8\n"
         )

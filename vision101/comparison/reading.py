@@ -1,12 +1,13 @@
 """Takes from the folders of finished runs what is compared, and makes sure that it is all there."""
 
-import csv
 import hashlib
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
-from vision101.errors import UserError, shown_name, shown_path
+from vision101.errors import UserError, shown_name
+from vision101.files import read_table
 from vision101.finished_runs import list_runs, read_run
+from vision101.run_format import refuse_damage
 from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME
 
 
@@ -14,7 +15,7 @@ class ComparedRun(NamedTuple):
     """A finished run, and what its tables say of single photos.
 
     Attributes:
-        folder, title, config, results: As of a `FinishedRun`; all that is compared is there.
+        folder, config, results, title: As of a `FinishedRun`.
         photos_name: What a person calls its photos.
         photos_hash: Equal for equal photos, whatever their split; without those of --add.
         outcomes: Of each unseen photo content, label and whether the run was right; sorted, so
@@ -22,9 +23,9 @@ class ComparedRun(NamedTuple):
     """
 
     folder: Path
-    title: str
     config: dict
     results: dict
+    title: str
     photos_name: str
     photos_hash: str
     outcomes: list[tuple[str, str, bool]]
@@ -76,56 +77,32 @@ def load_runs(folders: list[Path], output_folder: Path) -> tuple[list[ComparedRu
 
 
 def _load_run(folder: Path) -> ComparedRun:
-    try:
-        run = read_run(folder)
-        config, results = run.config, run.results
-        # A PureWindowsPath takes both / and \ for separators: a run may come from any system.
-        photos_name = shown_name(PureWindowsPath(config["photos"]))
-        photos_name += " (painted sample photos)" if config["painted"] else ""
-        hashes = _hash_photos(folder), _read_outcomes(folder)
-        loaded = ComparedRun(folder, str(run.title), config, results, photos_name, *hashes)
-        if len(loaded.outcomes) != results["unseen"]["count"]:
-            raise ValueError(f"{PREDICTIONS_NAME} lacks photos")
-        # What is compared must be there, and be numbers: others do not add up.
-        low, high = results["unseen"]["balanced_accuracy_interval"]
-        validation, confidence = results["validation"], results["confidence"]
-        sum([loaded.score, low, high, validation["balanced_accuracy"], validation["count"]])
-        sum([confidence["expected_calibration_error"], confidence["coverage"]])
-        sum([results["parameters"], results["seconds_per_photo"], loaded.training_seconds])
-        sum([config["seed"], int(config["split_hash"], 16), loaded.features_seconds or 0])
-        optional = config.get("target_accuracy"), config.get("per_class")
-        sum(filter(None, [confidence["accepted_accuracy"], *optional]))
-        return loaded
-    except (OSError, csv.Error, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{shown_path(folder)}: cannot be read ({type(error).__name__}: {error}); leave it "
-            "out, or train again"
-        ) from error
+    run = read_run(folder)
+    # A PureWindowsPath takes both / and \ for separators: a run may come from any system.
+    photos_name = shown_name(PureWindowsPath(run.config["photos"]))
+    photos_name += " (painted sample photos)" if run.config["painted"] else ""
+    with refuse_damage(folder / "split.csv"):
+        photos_hash = _hash_photos(folder / "split.csv")
+    path, class_names = folder / PREDICTIONS_NAME, {*run.config["class_names"]}
+    with refuse_damage(path):
+        outcomes = []
+        for sha256, subset, label, predicted in read_table(path, PREDICTION_COLUMNS[1:5]):
+            if not {label, predicted} <= class_names:
+                raise ValueError(f"{label!r} or {predicted!r} is no class")
+            if subset == "unseen":
+                outcomes.append((sha256, label, label == predicted))
+        if len(outcomes) != run.results["unseen"]["count"]:
+            raise ValueError("it lacks photos")
+    outcomes.sort()
+    return ComparedRun(*run, run.title, photos_name, photos_hash, outcomes)
 
 
-def _hash_photos(folder: Path) -> str:
-    headings, *rows = _read_table(folder / "split.csv")
-    path, label, sha256 = (headings.index(name) for name in ("path", "label", "sha256"))
+def _hash_photos(path: Path) -> str:
     # Photos that a person added lie elsewhere, and belong to the recipe: theirs are whole paths,
     # which have a root on any system.
     contents = sorted(
-        f"{row[label]} {row[sha256]}\n" for row in rows if not PureWindowsPath(row[path]).root
+        f"{label} {sha256}\n"
+        for place, label, sha256 in read_table(path, ("path", "label", "sha256"))
+        if not PureWindowsPath(place).root
     )
     return hashlib.sha256("".join(contents).encode(errors="surrogateescape")).hexdigest()
-
-
-def _read_outcomes(folder: Path) -> list[tuple[str, str, bool]]:
-    headings, *rows = _read_table(folder / PREDICTIONS_NAME)
-    # By position, since a class may be called like one of these columns.
-    if tuple(headings[:5]) != PREDICTION_COLUMNS[:5]:
-        raise ValueError(f"{PREDICTIONS_NAME} lacks columns")
-    return sorted(
-        (sha256, label, label == predicted)
-        for _, sha256, subset, label, predicted, *_ in rows
-        if subset == "unseen"
-    )
-
-
-def _read_table(path: Path) -> list[list[str]]:
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.reader(file)) or [[]]

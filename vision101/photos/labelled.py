@@ -11,7 +11,7 @@ from vision101.errors import UserError, shown_path
 from vision101.photos.class_names import clean_name
 from vision101.photos.layouts import find_class_folders, find_subset
 from vision101.photos.sources import PhotoSource
-from vision101.photos.tables import list_spellings, read_table
+from vision101.photos.tables import list_spellings, read_list
 
 
 class LabelledFile(NamedTuple):
@@ -68,7 +68,7 @@ def _read_labels(table: Path, folder: Path) -> list[LabelledFile]:
     flag = f"--data {shown_path(table)}"
     by_name = {}
     found, missing, unlabelled = {}, [], 0
-    for line, row in read_table(table, "--data", ("label",)):
+    for line, row in read_list(table, "--data", ("label",)):
         if not row["label"]:
             unlabelled += 1
             continue

@@ -11,7 +11,7 @@ from vision101.photos.index import Photo, index_file, list_classes
 from vision101.photos.labelled import is_file, list_places, name_lines
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import EVALUATED_SUBSETS, sort_photos
-from vision101.photos.tables import list_spellings, read_table
+from vision101.photos.tables import list_spellings, read_list
 
 
 def exclude_photos(
@@ -71,7 +71,7 @@ def _find_listed(
         alike = [by_folded.get(fold_name(str(place)), []) for place in places]
         return next((found for found in alike if len(found) == 1), [])
 
-    rows = [*read_table(file, "--exclude", ("path", "sha256"))]
+    rows = [*read_list(file, "--exclude", ("path", "sha256"))]
     if not rows:
         raise UserError(f"--exclude {file}: names no photo; leave it out")
     named, unknown = set(), []
@@ -141,7 +141,7 @@ def _read_labelled(path: Path, class_names: list[str]) -> tuple[list[Photo], int
     by_folded = {fold_name(name): name for name in class_names}
     folders = (Path.cwd(), path.absolute().parent)
     photos, labels, unlabelled = [], {}, 0
-    for line, row in read_table(path, "--add", ("label",)):
+    for line, row in read_list(path, "--add", ("label",)):
         place, where = row["path"], f"--add {path}: line {line}"
         if not row["label"]:
             unlabelled += 1

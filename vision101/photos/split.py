@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vision101.errors import UserError, shown_path
-from vision101.files import write_table
+from vision101.files import read_table, write_table
 from vision101.photos.filling import SUBSETS, fill_evenly, line_up
 from vision101.photos.groups import group_photos
 from vision101.photos.index import Photo, index_file
@@ -122,14 +122,13 @@ def read_split(
     split, missing = {subset: [] for subset in SUBSETS}, []
     path = run_folder / "split.csv"
     try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            for row in csv.DictReader(file):
-                photo = known.get(row["path"]) or index_file(Path(row["path"]), row["label"])
-                if photo.problem or photo.sha256 != row["sha256"]:
-                    missing.append(row["path"])
-                else:
-                    split[row["part"]].append(replace(photo, class_name=row["label"]))
-    except (OSError, LookupError, csv.Error) as error:
+        for place, label, subset, sha256 in read_table(path, ("path", "label", "part", "sha256")):
+            photo = known.get(place) or index_file(Path(place), label)
+            if photo.problem or photo.sha256 != sha256:
+                missing.append(place)
+            else:
+                split[subset].append(replace(photo, class_name=label))
+    except (OSError, LookupError, ValueError, csv.Error) as error:
         raise UserError(f"{shown_path(path)}: missing or damaged ({error}); train again") from error
     return {subset: sort_photos(members) for subset, members in split.items()}, missing
 

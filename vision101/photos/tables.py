@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vision101.errors import UserError
+from vision101.files import restore_cell
 
 # What we call a column, and what others call it, in small letters; ours comes first.
 HEADINGS = {
@@ -32,7 +33,7 @@ CP1252 = {n: bytes([n]).decode("cp1252") for n in range(0x80, 0xA0) if n not in 
 LATIN_1 = {ord(character): number for number, character in CP1252.items()}
 
 
-def read_table(
+def read_list(
     path: Path, flag: str, needed: tuple[str, ...]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the number and cells of each line that is not blank, by our names of the columns; those
@@ -66,7 +67,9 @@ def read_table(
     try:
         for cells in rows if headless else itertools.islice(rows, 1, None):
             row = {
-                name: cells[found[name]].strip() if found.get(name, len(cells)) < len(cells) else ""
+                name: restore_cell(cells[found[name]]).strip()
+                if found.get(name, len(cells)) < len(cells)
+                else ""
                 for name in HEADINGS
             }
             if any(row.values()):

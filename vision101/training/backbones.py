@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import keras
 
 from vision101.errors import UserError
 from vision101.training.models import build_feature_model, rebuild_model
+from vision101.training.saved_models import check_sizes, load_model
 
 # Each network of Keras Applications with the preprocessing that it was trained with. Scaling to
 # 0-1 in its place is a common mistake that costs much accuracy.
@@ -115,6 +115,8 @@ def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
     build_model, preprocess_input = APPLICATIONS[name]
     inputs = keras.Input((image_size, image_size, 3), name="photo")
     try:
+        if weights not in ("none", "imagenet"):
+            check_sizes(Path(weights))
         network = build_model(
             include_top=False,
             weights=None if weights == "none" else weights,
@@ -140,10 +142,10 @@ def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
 
 def _load_backbone(path: Path, image_size: int) -> keras.Model:
     try:
-        model = keras.saving.load_model(path, compile=False)
+        model = load_model(path)
         inputs = keras.Input((image_size, image_size, 3), name="photo")
         return rebuild_model(model, keras.config.dtype_policy().name, inputs)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # Keras raises what occurs to it on a damaged file
         raise UserError(
             f"--backbone {path}: cannot be used on photos of {image_size} pixels "
             f"({_first_line(error)}); "

@@ -4,23 +4,19 @@ A view of a photo is the same picture in every run, so its features can be kept 
 used again, whatever the split, the seed and the head.
 """
 
-import contextlib
 import hashlib
 import itertools
-import sqlite3
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from vision101.errors import UserError, shown_path
 from vision101.files import DATA_FOLDER
 from vision101.photos.index import Photo
 from vision101.photos.reading import read_ahead
 from vision101.training.backbones import Backbone, rebuild_backbone
 from vision101.training.datasets import Examples, encode_labels
+from vision101.training.feature_store import keep_vector, load_vector, open_store
 from vision101.training.models import compile_prediction
 from vision101.training.views import VIEWS_VERSION, read_view
 
@@ -34,26 +30,22 @@ def compute_split_features(
     class_names: list[str],
     views: int,
 ) -> dict[str, Examples]:
-    """Return for every part of a split the features of its photos, as `compute_features` does.
+    """Return for every subset of a split the features of its photos, as `compute_features` does.
 
-    The inputs of the training part have the shape (photos, views, channels), those of the other
-    parts, which are judged as they are, (photos, channels). Whatever the precision of training,
-    they are computed in float32, as by the model that is saved: so that is what is judged.
-
-    Raises:
-        UserError: As `compute_features`.
+    The inputs of the training subset have the shape (photos, views, channels), those of the others,
+    (photos, channels). Whatever the precision of training, those are computed in float32, as by the
+    model that is saved: so that is what is evaluated.
     """
     as_saved = backbone
     if keras.config.dtype_policy().name != "float32":
         as_saved = rebuild_backbone(backbone, "float32")
     examples = {}
-    for part, photos in split.items():
-        if part == "train":
-            features = compute_features(backbone, photos, views, part)
+    for subset, photos in split.items():
+        if subset == "train":
+            inputs = compute_features(backbone, photos, views, subset)
         else:
-            features = compute_features(as_saved, photos, 1, part)
-        inputs = features if part == "train" else features[:, 0]
-        examples[part] = Examples(inputs, encode_labels(photos, class_names))
+            inputs = compute_features(as_saved, photos, 1, subset)[:, 0]
+        examples[subset] = Examples(inputs, encode_labels(photos, class_names))
     return examples
 
 
@@ -87,11 +79,10 @@ def compute_features(
     features = np.empty((len(photos), views, channels), np.float32)
     key = hashlib.sha256(f"{backbone.key} {image_size} {VIEWS_VERSION}".encode()).hexdigest()
     path = data_folder / "features" / f"{backbone.name}-{image_size}-{key[:16]}.sqlite"
-    wanted = [(index, view) for view in range(views) for index in range(len(photos))]
-    with _open_store(path) as store:
+    with open_store(path) as store:
         missing = []
-        for index, view in wanted:
-            vector = _load_vector(store, photos[index].sha256, view, channels)
+        for view, index in itertools.product(range(views), range(len(photos))):
+            vector = load_vector(store, photos[index].sha256, view, channels)
             if vector is None:
                 missing.append((index, view))
             else:
@@ -105,68 +96,10 @@ def compute_features(
         call = compile_prediction(backbone.model)
         for start in range(0, len(missing), BATCH_SIZE):
             batch = missing[start : start + BATCH_SIZE]
-            pixels = np.stack(list(itertools.islice(pictures, len(batch))))
-            (maps,) = call(pixels)
+            (maps,) = call(np.stack(list(itertools.islice(pictures, len(batch)))))
             vectors = maps.astype(np.float32).mean(axis=(1, 2))
             with store:  # one transaction: all of the batch, or nothing
                 for (index, view), vector in zip(batch, vectors, strict=True):
                     features[index, view] = vector
-                    content = vector.tobytes()
-                    store.execute(
-                        "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
-                        (photos[index].sha256, view, zlib.crc32(content), content),
-                    )
+                    keep_vector(store, photos[index].sha256, view, vector)
     return features
-
-
-@contextlib.contextmanager
-def _open_store(path: Path) -> Iterator[sqlite3.Connection]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with contextlib.closing(_connect_or_mend(path)) as store:
-            yield store
-    except sqlite3.OperationalError as error:
-        raise UserError(
-            f"cannot keep features in {shown_path(path.parent)} ({error}): free some space, or "
-            "check its permissions"
-        ) from error
-
-
-def _connect_or_mend(path: Path) -> sqlite3.Connection:
-    try:
-        return _connect(path)
-    except sqlite3.OperationalError:
-        raise  # a full disk or a lock: no damage
-    except sqlite3.DatabaseError as error:
-        print(f"{shown_path(path)} is damaged ({error}): its features are computed again.")
-        for leftover in path.parent.glob(f"{path.name}*"):
-            leftover.unlink()
-        return _connect(path)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    store = sqlite3.connect(path, timeout=60)
-    try:
-        store.execute(
-            "CREATE TABLE IF NOT EXISTS features "
-            "(sha256 TEXT, view INTEGER, checksum INTEGER, vector BLOB, PRIMARY KEY (sha256, view))"
-        )
-        (state,) = store.execute("PRAGMA quick_check").fetchone()
-        if state != "ok":
-            raise sqlite3.DatabaseError(state)
-    except sqlite3.DatabaseError:
-        store.close()
-        raise
-    return store
-
-
-def _load_vector(
-    store: sqlite3.Connection, sha256: str, view: int, channels: int
-) -> np.ndarray | None:
-    row = store.execute(
-        "SELECT checksum, vector FROM features WHERE sha256 = ? AND view = ?", (sha256, view)
-    ).fetchone()
-    if row is None or zlib.crc32(row[1]) != row[0]:
-        return None
-    vector = np.frombuffer(row[1], np.float32)
-    return vector if len(vector) == channels else None

@@ -1,0 +1,54 @@
+"""Saved Keras models, which may be damaged or made to do harm: looked at before they are loaded."""
+
+import contextlib
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+# The largest network of Keras Applications has weights of 1.4 GB, and a description below 1 MB.
+WEIGHTS_BYTES = 2_000_000_000
+DESCRIPTION_BYTES = 50_000_000
+WEIGHTS_NAME = "model.weights.h5"  # inside a .keras file
+
+
+def load_model(path: Path, weights_bytes: int = WEIGHTS_BYTES) -> keras.Model:
+    """Load a model without its optimizer, in Keras's safe mode: it runs no code of its own.
+
+    Raises:
+        ValueError: It is too large, or weights are NaN or infinite.
+        Exception: It is damaged. Keras raises what occurs to it.
+    """
+    check_sizes(path, weights_bytes)
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise ValueError("weights are NaN or infinite")
+    return model
+
+
+def check_sizes(path: Path, weights_bytes: int = WEIGHTS_BYTES) -> None:
+    """Compare what a .keras or .h5 file would unpack to with what is sensible. Nothing is unpacked:
+    a file of 2 MB may claim to hold 2 GB of zeros.
+
+    Raises:
+        ValueError: It is too large.
+    """
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        if zipfile.is_zipfile(file):
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            sizes = {member.filename: member.file_size for member in archive.infolist()}
+            _compare(sizes.pop(WEIGHTS_NAME, 0), weights_bytes, "WEIGHTS_BYTES")
+            _compare(sum(sizes.values()), DESCRIPTION_BYTES, "DESCRIPTION_BYTES")
+            file = stack.enter_context(archive.open(WEIGHTS_NAME))
+        weights = stack.enter_context(h5py.File(file))
+        claimed = []  # arrays inside may be compressed once more
+        weights.visititems(lambda _, item: claimed.append(getattr(item, "nbytes", 0)))
+        _compare(sum(claimed), weights_bytes, "WEIGHTS_BYTES")
+
+
+def _compare(size: int, limit: int, name: str) -> None:
+    if size > limit:
+        raise ValueError(f"unpacks to {size:,} bytes; at most {limit:,} are loaded, see {name}")
