@@ -11,6 +11,7 @@ from vision101.errors import UserError, shown_path
 from vision101.evaluation.out_of_distribution import OutOfDistributionDetector, load_detector
 from vision101.files import write_table
 from vision101.finished_runs import FORMER_DETECTOR_NAME, FinishedRun, read_run
+from vision101.portable import NotPortableError, load_portable_model
 from vision101.runs import DETECTOR_NAME, MODEL_NAME
 
 REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
@@ -21,8 +22,9 @@ class Classifier(NamedTuple):
 
     Attributes:
         run: The run.
-        model: Its Keras model.
-        call: What `compile_prediction` returned for probabilities and features.
+        model: Its Keras model; None where the portable one predicts.
+        call: From a batch of images to a list of probabilities and features.
+        fallback: Why Keras predicts and not the portable model; "" if nothing is wrong with it.
         class_names: In the order of the model's outputs.
         image_size: Side of the square images that it takes, in pixels.
         threshold: Confidence from which a prediction is accepted, 0-1.
@@ -32,6 +34,7 @@ class Classifier(NamedTuple):
     run: FinishedRun
     model: object
     call: Callable[[np.ndarray], list[np.ndarray]]
+    fallback: str
     class_names: list[str]
     image_size: int
     threshold: float
@@ -56,24 +59,33 @@ class Prediction(NamedTuple):
     out_of_distribution: bool
 
 
-def load_classifier(folder: Path) -> Classifier:
-    """Load the network of a complete run.
+def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
+    """Load the network of a complete run: the portable one, if it can be used here, else Keras's.
+
+    Args:
+        folder: Of the run.
+        with_keras: Load the Keras model in any case.
 
     Raises:
-        UserError: It is no complete run, or one of its files is damaged.
+        UserError: It is no complete run, one of its files is damaged, or Keras is needed and not
+            installed.
     """
     run = read_run(folder)
-    import keras  # takes seconds, and the folder may be no run
-
-    from vision101.training.models import compile_prediction, expose_features
-
+    model, call, fallback = None, None, ""
     try:
-        model = keras.saving.load_model(folder / MODEL_NAME, compile=False)
+        if not with_keras:
+            call = load_portable_model(folder)
+    except NotPortableError as error:
+        fallback = str(error)
+    try:
+        if call is None:
+            model, call = _load_keras_model(folder)
         detector = folder / DETECTOR_NAME
         return Classifier(
             run,
             model,
-            compile_prediction(expose_features(model)),
+            call,
+            fallback,
             run.config["class_names"],
             run.config["image_size"],
             run.results["confidence"]["threshold"],
@@ -85,6 +97,20 @@ def load_classifier(folder: Path) -> Classifier:
             f"{shown_path(folder)}: cannot be loaded ({error}); choose another with --run, or "
             "train again"
         ) from error
+
+
+def _load_keras_model(folder: Path) -> tuple[object, Callable[[np.ndarray], list[np.ndarray]]]:
+    """Return the Keras model of a run, and a function to call it for probabilities and features."""
+    try:
+        import keras  # takes seconds, and seldom needed
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{shown_path(folder)}: needs Keras here; install it: pip install -r requirements.txt"
+        ) from error
+    from vision101.training.models import compile_prediction, expose_features
+
+    model = keras.saving.load_model(folder / MODEL_NAME, compile=False)
+    return model, compile_prediction(expose_features(model))
 
 
 def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Prediction:
