@@ -55,7 +55,7 @@ def load_portable_model(folder: Path) -> Callable[[np.ndarray], list[np.ndarray]
     of any length to a list of probabilities and features.
 
     Raises:
-        NotPortableError: The run has no portable model, or a damaged one, or the runtime is missing.
+        NotPortableError: The run has no portable model, it is damaged, or LiteRT is missing.
     """
     path = folder / PORTABLE_NAME
     if not path.is_file():
@@ -66,7 +66,7 @@ def load_portable_model(folder: Path) -> Callable[[np.ndarray], list[np.ndarray]
         raise NotPortableError("ai-edge-litert is not installed, or not for this system") from error
     try:
         with _silence_native_code():
-            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+            interpreter = Interpreter(str(path), num_threads=1)
             interpreter.allocate_tensors()
         run_network = interpreter.get_signature_runner()
         (input_name,) = run_network.get_input_details()
@@ -74,8 +74,7 @@ def load_portable_model(folder: Path) -> Callable[[np.ndarray], list[np.ndarray]
         raise NotPortableError(f"{PORTABLE_NAME} is damaged") from error
 
     def call(batch: np.ndarray) -> list[np.ndarray]:
-        photos = np.asarray(batch, np.float32)
-        answers = [run_network(**{input_name: photo[np.newaxis]}) for photo in photos]
+        answers = [run_network(**{input_name: photo[np.newaxis].astype("f")}) for photo in batch]
         return [
             np.concatenate([answer[name] for answer in answers])
             for name in ("probabilities", "features")
