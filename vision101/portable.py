@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from vision101.files import write_atomically
-from vision101.runs import FinishedRun, Run
+from vision101.finished_runs import FinishedRun
+from vision101.runs import Run
 
 PORTABLE_NAME = "model.tflite"
 
