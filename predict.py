@@ -1,24 +1,30 @@
 """Classify photos with a model that a training script made, and say when it is not sure.
 
     python predict.py photo.jpg                  with the newest complete run in outputs/
-    python predict.py --top 5 my_photos/         every photo in a folder
-    python predict.py --explain why.png photo.jpg      shows where the model looked
+    python predict.py my_photos/                 every photo in a folder
+    python predict.py @names.txt                 those that a file names, one a line
+    python predict.py --csv table.csv my_photos/       writes a table, too
     python predict.py --review review.csv my_photos/   lists what a person should look at
+    python predict.py --explain why.png photo.jpg      shows where the model looked
+    python predict.py --watch incoming/          each new photo in a folder, until Ctrl-C
     python predict.py --json *.jpg               one line of JSON per photo
     python predict.py - < photo.jpg              from standard input
-    python predict.py --run outputs/<run> photo.jpg
 
 Exits with 1 if a photo could not be read, with 2 after wrong use, and with 3 under
 --fail-if-unsure if a prediction is not sure.
 """
 
 import argparse
-import io
-import json
+import contextlib
 import sys
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from vision101 import formats
 from vision101.cli import (
     FAILURE_EXIT_CODE,
     ArgumentParser,
@@ -28,137 +34,113 @@ from vision101.cli import (
 )
 from vision101.errors import UserError, shown_path
 from vision101.finished_runs import find_run
-from vision101.photos.index import list_files
-from vision101.photos.reading import UnreadablePhotoError, read_pixels
-from vision101.prediction import Prediction, load_classifier, predict_photo, write_review
+from vision101.incoming import list_names, read_photos
+from vision101.prediction import (
+    Classifier,
+    Prediction,
+    load_classifier,
+    predict_photo,
+    write_review,
+)
 
 TOP = 3  # classes to show: the predicted one, and what it might have been
 UNSURE_EXIT_CODE = 3
-BAR_WIDTH = 20  # characters, for a probability of 100 %
 
 
 def main() -> int:
     arguments = parse_arguments()
-    files = list(find_files(arguments))
+    for flag in ("explain", "review", "csv"):
+        # It may be a photo, or a list with a person's work in it.
+        if (path := vars(arguments)[flag]) and path.exists():
+            raise UserError(f"--{flag} {path}: already exists; give another name, or remove it")
+    names = list_names(arguments.photos)
+    if "-" in arguments.photos and (arguments.review or arguments.csv):
+        raise UserError("standard input has no path to list; name files or folders")
+    if arguments.explain and len(names) != 1:
+        raise UserError(f"--explain: shows one photo, not {len(names)}; name just one")
     run_folder = find_run(arguments.run, arguments.output_dir)
-    classifier = load_classifier(run_folder)
-    painted = classifier.run.config["painted"]
+    classifier = load_classifier(run_folder, with_keras=bool(arguments.explain))
+    if classifier.fallback:
+        print(f"Keras predicts, which takes longer: {classifier.fallback}", file=sys.stderr)
     if not arguments.json:
         print(f"Model: {shown_path(run_folder)}")
-        if painted:
+        if classifier.run.config["painted"]:
             print("It was trained on painted sample photos; expect little of it on real ones.")
 
-    predictions, unreadable = [], 0
-    for name, file in files:
-        try:
-            pixels = read_pixels(file, classifier.image_size)
-        except UnreadablePhotoError as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            unreadable += 1
-            continue
-        prediction = predict_photo(classifier, name, pixels)
-        predictions.append(prediction)
-        if arguments.json:
-            print_json(prediction, arguments.top, painted)
-        else:
-            print_prediction(prediction, arguments.top)
-        if arguments.explain:
-            from vision101.evaluation.plots import plot_grad_cam  # needs Matplotlib
-
-            plot_grad_cam(arguments.explain, classifier, pixels, prediction)
-
-    if arguments.review:
+    counts, written = Counter(), {}
+    predictions = predict_photos(arguments, classifier, names, counts)
+    if arguments.review:  # sorted, so all are kept; else none is
+        predictions = list(predictions)
         write_review(arguments.review, predictions)
-    if unreadable:
+        written[arguments.review] = "least certain first"
+    if arguments.csv:
+        formats.write_predictions(arguments.csv, classifier.class_names, predictions)
+        written[arguments.csv] = "with the probability of each class"
+    deque(predictions, maxlen=0)
+
+    if not arguments.json and (len(names) > 1 or arguments.watch):
+        print(f"\n{formats.summarize(counts, classifier.class_names)}")
+    for path, content in () if arguments.json else written.items():
+        count = counts.total() - counts[formats.UNREADABLE]
+        print(f"Wrote {shown_path(path)}: {count:,} photo{'s' * (count != 1)}, {content}")
+    if counts[formats.UNREADABLE]:
         return FAILURE_EXIT_CODE
-    unsure = not all(prediction.accepted for prediction in predictions)
-    return UNSURE_EXIT_CODE if arguments.fail_if_unsure and unsure else 0
+    return UNSURE_EXIT_CODE if arguments.fail_if_unsure and counts[formats.UNSURE] else 0
 
 
-def find_files(arguments: argparse.Namespace) -> Iterator[tuple[str, Path | io.BytesIO]]:
-    """Yield each photo's name and its file; a folder stands for all photos in it."""
-    for flag, path in (("--explain", arguments.explain), ("--review", arguments.review)):
-        # It may be a photo, or a list with a person's work in it.
-        if path and path.exists():
-            raise UserError(f"{flag} {path}: already exists; give another name, or remove it")
-    if arguments.review and "-" in arguments.photos:
-        raise UserError("--review: standard input has no path to list; name files or folders")
-    count = 0
-    for photo in arguments.photos:
-        if photo == "-":
-            found = [("standard input", io.BytesIO(sys.stdin.buffer.read()))]
-        elif Path(photo).is_dir():
-            found = [(str(path), path) for path in list_files(Path(photo))]
-            if not found:
-                raise UserError(f"{photo}: an empty folder; name one with photos in it")
-        else:
-            found = [(photo, Path(photo))]
-        count += len(found)
-        yield from found
-    if arguments.explain and count != 1:
-        raise UserError(f"--explain: shows one photo, not {count}; name just one")
+def predict_photos(
+    arguments: argparse.Namespace, classifier: Classifier, names: list[str], counts: Counter
+) -> Iterator[Prediction]:
+    """Yield the prediction of each photo that can be read, in order; show all, and count them."""
+    name_width = max(map(len, names), default=40)  # arriving ones are yet unknown
+    ending = [KeyboardInterrupt] if arguments.watch else []
+    # Threads of NumPy's that wait for work, in a loop, took half of all the time.
+    with threadpool_limits(limits=1, user_api="blas"), contextlib.suppress(*ending):
+        for name, pixels, problem in read_photos(names, arguments.watch, classifier.image_size):
+            if problem:
+                counts[formats.UNREADABLE] += 1
+                tqdm.write(f"{name}: {problem}", sys.stderr)
+                continue
+            prediction = predict_photo(classifier, name, pixels)
+            counts[prediction.classes[0][0] if prediction.accepted else formats.UNSURE] += 1
+            if arguments.json:
+                painted = classifier.run.config["painted"]
+                text = formats.as_json(prediction, arguments.top, painted)
+            elif len(names) == 1:
+                text = formats.as_bars(prediction, arguments.top)
+            else:
+                text = formats.as_line(prediction, name_width)
+            tqdm.write(text)  # above the progress bar, if there is one
+            sys.stdout.flush()
+            if arguments.explain:
+                from vision101.evaluation.plots import plot_grad_cam  # needs Matplotlib
 
-
-def print_prediction(prediction: Prediction, top: int) -> None:
-    print(f"\n{prediction.name}")
-    classes = prediction.classes[:top]
-    width = max(len(class_name) for class_name, _ in classes)
-    for class_name, probability in classes:
-        bar = "█" * round(BAR_WIDTH * probability)
-        print(f"  {class_name:{width}}  {100 * probability:5.1f} %  {bar}".rstrip())
-    if prediction.out_of_distribution:
-        print("  Not sure: unlike the training photos; perhaps none of the classes.")
-    elif not prediction.accepted:
-        print("  Not sure: not confident enough. Ask a person.")
-
-
-def print_json(prediction: Prediction, top: int, painted: bool) -> None:
-    classes = [
-        {"class": class_name, "probability": round(probability, 6)}
-        for class_name, probability in prediction.classes
-    ]
-    line = {
-        "photo": prediction.name,
-        **classes[0],
-        "sure": prediction.accepted,
-        "out_of_distribution": prediction.out_of_distribution,
-        "top": classes[:top],
-        "trained_on_painted_sample": painted,
-    }
-    print(json.dumps(line))  # in ASCII, which a terminal of any kind passes on unchanged
+                plot_grad_cam(arguments.explain, classifier, pixels, prediction)
+            yield prediction
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(__doc__)
-    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files, folders, or -")
-    parser.add_argument(
-        "--run", type=Path, metavar="FOLDER", help="default: the newest complete one"
-    )
-    parser.add_argument(
-        "--top",
-        type=integer_from(1),
-        default=TOP,
-        metavar="K",
-        help=f"classes to show (default: {TOP})",
-    )
-    parser.add_argument(
-        "--explain", type=Path, metavar="OUT.png", help="show where the model looked in a photo"
-    )
-    parser.add_argument(
-        "--review",
-        type=Path,
-        metavar="FILE.csv",
-        help="list the photos for a person to look at, least certain first",
-    )
+    parser.fromfile_prefix_chars = "@"
+    parser.convert_arg_line_to_args = lambda line: [line] if line.strip() else []
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, @lists, or -")
+    parser.add_argument("--top", type=integer_from(1), default=TOP, help=f"default: {TOP} classes")
+    for flag, value, purpose in (
+        ("--run", "FOLDER", "default: the newest complete one"),
+        ("--csv", "FILE.csv", "write a table of all predictions"),
+        ("--review", "FILE.csv", "list the photos for a person to look at, least certain first"),
+        ("--explain", "OUT.png", "show where the model looked in a photo"),
+        ("--watch", "FOLDER", "predict each photo that arrives in a folder, until Ctrl-C"),
+    ):
+        parser.add_argument(flag, type=Path, metavar=value, help=purpose)
     scripting = parser.add_argument_group("for programs, and runs that lie elsewhere")
     scripting.add_argument("--json", action="store_true", help="one line of JSON per photo")
-    scripting.add_argument(
-        "--fail-if-unsure",
-        action="store_true",
-        help=f"exit with {UNSURE_EXIT_CODE} if a prediction is not sure",
-    )
+    scripting.add_argument("--fail-if-unsure", action="store_true", help="exit with 3 if one is")
     add_output_argument(scripting, "where the newest run is looked for")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not arguments.photos and not arguments.watch:
+        parser.error("name photos, folders, or - for standard input")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def thresholds(finished_run, monkeypatch):
         classifier = load_classifier(finished_run[0])
         detector = classifier.detector._replace(threshold=distance)
         changed = classifier._replace(threshold=confidence, detector=detector)
-        monkeypatch.setattr(predict, "load_classifier", lambda run_folder: changed)
+        monkeypatch.setattr(predict, "load_classifier", lambda run_folder, with_keras: changed)
 
     return set_thresholds
 

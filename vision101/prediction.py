@@ -1,16 +1,17 @@
 """A trained run asked about new photos, and the list of those that a person should look at."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from vision101.errors import UserError, shown_path
 from vision101.evaluation.out_of_distribution import OutOfDistributionDetector, load_detector
 from vision101.files import write_table
 from vision101.finished_runs import FORMER_DETECTOR_NAME, FinishedRun, read_run
-from vision101.run_format import check_detector, refuse, refuse_damage
+from vision101.portable import PORTABLE_NAME, NotPortableError, load_portable_model
+from vision101.run_format import check_checksum, check_detector, refuse, refuse_damage
 from vision101.runs import DETECTOR_NAME, MODEL_NAME
 
 REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
@@ -21,8 +22,9 @@ class Classifier(NamedTuple):
 
     Attributes:
         run: The run.
-        model: Its Keras model.
-        call: What `compile_prediction` returned for probabilities and features.
+        model: Its Keras model; None where the portable one predicts.
+        call: From a batch of images to a list of probabilities and features.
+        fallback: Why Keras predicts and not the portable model; "" if nothing is wrong with it.
         class_names: In the order of the model's outputs.
         image_size: Side of the square images that it takes, in pixels.
         threshold: Confidence from which a prediction is accepted, 0-1.
@@ -32,6 +34,7 @@ class Classifier(NamedTuple):
     run: FinishedRun
     model: object
     call: Callable[[np.ndarray], list[np.ndarray]]
+    fallback: str
     class_names: list[str]
     image_size: int
     threshold: float
@@ -56,41 +59,68 @@ class Prediction(NamedTuple):
     out_of_distribution: bool
 
 
-def load_classifier(folder: Path) -> Classifier:
-    """Load the network of a complete run. Raises UserError where it is none, or is damaged."""
+def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
+    """Load the network of a complete run: the portable one, if it can be used here, else Keras's.
+
+    Args:
+        folder: Of the run.
+        with_keras: Load the Keras model in any case.
+
+    Raises:
+        UserError: It is no complete run, a file of it is damaged, or Keras is needed and missing.
+    """
     run = read_run(folder)
     class_names, image_size = run.config["class_names"], run.config["image_size"]
-    threshold = run.results["confidence"]["threshold"]
-    path, detector_path = folder / MODEL_NAME, folder / DETECTOR_NAME
+    model, call, fallback = None, None, ""
+    try:
+        if not with_keras:
+            call = load_portable_model(run)
+    except NotPortableError as error:
+        fallback = str(error)
+    if call is None:
+        model, call = _load_keras_model(run)
+    path = folder / (MODEL_NAME if model else PORTABLE_NAME)
+    with refuse_damage(path, "used"):
+        probabilities, features = call(np.zeros((1, image_size, image_size, 3), np.uint8))
+        channels = features.shape[-1]
+        if probabilities.shape != (1, len(class_names)):
+            raise ValueError(f"it does not tell {len(class_names)} classes apart")
+    detector_path = folder / DETECTOR_NAME
     if not detector_path.exists():
         detector_path = folder / FORMER_DETECTOR_NAME
-    with refuse_damage(path, "loaded"):
-        checksum = run.results.get("model_sha256")  # earlier versions did not record it
-        if checksum not in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
-            raise ValueError("changed or damaged since it was saved")
+    check_detector(detector_path, len(class_names), channels)
+    with refuse_damage(detector_path, "loaded"):
+        detector = load_detector(detector_path)
+        if not all(np.isfinite(array).all() for array in detector):
+            raise ValueError("it holds NaN or infinite numbers")
+    threshold = run.results["confidence"]["threshold"]
+    return Classifier(run, model, call, fallback, class_names, image_size, threshold, detector)
 
-    from vision101.training.models import compile_prediction, expose_features  # takes seconds
-    from vision101.training.saved_models import WEIGHTS_BYTES, load_model
 
+def _load_keras_model(run: FinishedRun) -> tuple[object, Callable[[np.ndarray], list[np.ndarray]]]:
+    """Return the Keras model of a run, and a function to call it for probabilities and features."""
+    path = run.folder / MODEL_NAME
+    check_checksum(path, run.results.get("model_sha256"))
+    try:
+        from vision101.training.models import compile_prediction, expose_features  # takes seconds
+        from vision101.training.saved_models import WEIGHTS_BYTES, load_model
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{shown_path(path)}: needs Keras here; install it: pip install -r requirements.txt"
+        ) from error
     versions = run.config.get("versions") or {}
     told = ", ".join(f"{name} {versions.get(name)!s:.20}" for name in ("keras", "tensorflow"))
     with refuse_damage(path, f"loaded; it was trained with {told}"):
         parameters = run.results["parameters"]
         # Of 4 bytes each; the structure around them takes little more.
         model = load_model(path, min(WEIGHTS_BYTES, 5 * parameters + 10_000_000))
-        exposed = expose_features(model)
-        shapes = [tensor.shape for tensor in (*model.inputs, *exposed.outputs)]
-        side, channels = shapes[0][1] and image_size, shapes[-1][-1]  # some take photos of any size
-        expected = [(None, side, side, 3), (None, len(class_names)), (None, channels)]
-        if shapes != expected or model.count_params() != parameters:
-            raise ValueError(f"shapes {shapes} or size do not fit config.json and results.json")
-        call = compile_prediction(exposed)
-    check_detector(detector_path, len(class_names), channels)
-    with refuse_damage(detector_path, "loaded"):
-        detector = load_detector(detector_path)
-        if not all(np.isfinite(array).all() for array in detector):
-            raise ValueError("it holds NaN or infinite numbers")
-    return Classifier(run, model, call, class_names, image_size, threshold, detector)
+        size = run.config["image_size"]
+        # Some take photos of any size.
+        if model.input_shape not in ((None, size, size, 3), (None, None, None, 3)):
+            raise ValueError(f"it takes {model.input_shape}, and not photos of {size} pixels")
+        if model.count_params() != parameters:
+            raise ValueError(f"it has {model.count_params():,} weights, not {parameters:,}")
+        return model, compile_prediction(expose_features(model))
 
 
 def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Prediction:

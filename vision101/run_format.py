@@ -5,6 +5,7 @@ refused in one line that names file and field.
 """
 
 import contextlib
+import hashlib
 import json
 import re
 import reprlib
@@ -69,6 +70,7 @@ RESULTS = {
     "title": TEXT,
     "parameters": COUNT,
     "model_sha256": _or_none(HASH),
+    "portable_sha256": _or_none(HASH),
     "seconds_per_photo": SECONDS,
     "seconds.training": SECONDS,
     "seconds.features": _or_none(SECONDS),
@@ -122,6 +124,13 @@ def check_fields(path: Path, content: dict, rules: Mapping[str, Rule]) -> None:
         if not rule.test(value):
             found = "missing" if value is None else reprlib.repr(value)
             raise refuse(path, f"read ({field} is {found}; it must be {rule.words})")
+
+
+def check_checksum(path: Path, sha256: str | None) -> None:
+    """Raise UserError where a file is not the one that was saved. Earlier versions recorded none."""
+    with refuse_damage(path, "loaded"):
+        if sha256 not in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
+            raise ValueError("changed or damaged since it was saved")
 
 
 def check_scores(path: Path, subset: str, scores: dict) -> None:

@@ -17,6 +17,7 @@ from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
 from vision101.finished_runs import find_run_on_split
 from vision101.pages import embed_picture, write_report
 from vision101.photos.split import EVALUATED_SUBSETS
+from vision101.portable import export_model
 from vision101.runs import PAGE_NAME, Run
 
 # Photos on the page: of the mistakes, and of the correct predictions with the least confidence.
@@ -93,6 +94,7 @@ def finish_run(
         mistakes=explain_predictions(run, model, evaluation, images, mistakes),
         uncertain=explain_predictions(run, model, evaluation, images, uncertain),
     )
+    export_model(run, model)
     run.remove_checkpoints()
     print(f"Pictures, model and scores are in {shown_path(run.folder)}")
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import imagehash
-
 from vision101.errors import UserError, shown_path
 from vision101.files import DATA_FOLDER, disk_errors, write_json
 from vision101.photos.class_names import describe_classes, find_name_problem
@@ -94,6 +92,8 @@ def list_labelled_files(source: PhotoSource) -> list[LabelledFile]:
 
 def index_file(path: Path, class_name: str) -> Photo:
     """Return what the index holds of a file; what is wrong with it is a `problem`, no error."""
+    import imagehash  # brings SciPy, which machines that only predict do without
+
     size, modified, *_ = _read_state(path)
     width, height, sha256, perceptual_hash, problem = 0, 0, "", "", ""
     try:

@@ -184,13 +184,16 @@ def read_pixels(file: Path | BinaryIO, image_size: int) -> np.ndarray:
 
 
 def read_ahead(
-    read: Callable, items: Sequence, description: str, unit: str = " photos"
+    read: Callable, items: Sequence, description: str | None, unit: str = " photos"
 ) -> Iterator:
-    """Yield `read(item)` of each item, in order, on all cores, few ahead, with a progress bar."""
+    """Yield `read(item)` of each item, in order, on all cores, few ahead, with a progress bar if it
+    has a description.
+    """
     following, pool = iter(items), ThreadPoolExecutor(os.cpu_count())
     ahead = deque(pool.submit(read, item) for item in itertools.islice(following, READ_AHEAD))
     try:
-        with tqdm(total=len(items), desc=description, unit=unit, disable=not items) as progress:
+        silent = not items or description is None
+        with tqdm(total=len(items), desc=description, unit=unit, disable=silent) as progress:
             while ahead:
                 result = ahead.popleft().result()
                 ahead.extend(pool.submit(read, item) for item in itertools.islice(following, 1))

@@ -1,0 +1,91 @@
+"""What predictions look like: bars, lines and a summary on the terminal, JSON, a table."""
+
+import json
+import os.path
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from vision101.files import write_table
+from vision101.prediction import Prediction
+
+TERMINAL_WIDTH = 80  # characters
+BAR_WIDTH = 20  # characters, for a probability of 100 %
+
+TABLE_COLUMNS = ("path", "class", "confidence", "sure", "out_of_distribution")
+
+# What is counted beside classes, which may have any name.
+UNSURE, UNREADABLE = 0, 1
+
+
+def as_bars(prediction: Prediction, top: int) -> str:
+    """Return several lines: the `top` most probable classes with bars, and any doubt in words."""
+    classes = prediction.classes[:top]
+    width = max(len(class_name) for class_name, _ in classes)
+    lines = ["", prediction.name]
+    for class_name, probability in classes:
+        bar = "█" * round(BAR_WIDTH * probability)
+        lines.append(f"  {class_name:{width}}  {100 * probability:5.1f} %  {bar}".rstrip())
+    if prediction.out_of_distribution:
+        lines.append("  Not sure: unlike the training photos; perhaps none of the classes.")
+    elif not prediction.accepted:
+        lines.append("  Not sure: not confident enough. Ask a person.")
+    return "\n".join(lines)
+
+
+def as_line(prediction: Prediction, name_width: int) -> str:
+    """Return a line that is aligned with others, of 80 characters if the name leaves room."""
+    class_width = max(len(class_name) for class_name, _ in prediction.classes)
+    class_name, confidence = prediction.classes[0]
+    doubt = "" if prediction.accepted else "  not sure"
+    if prediction.out_of_distribution:
+        doubt = "  unlike the training photos"
+    rest = f"  {class_name:{class_width}}  {100 * confidence:5.1f} %{doubt}"
+    width = min(name_width, max(0, TERMINAL_WIDTH - len(rest)))
+    return f"{prediction.name:{width}}{rest}"
+
+
+def summarize(counts: Counter, class_names: list[str]) -> str:
+    """Return how many photos are of each class, how many not sure, and how many unreadable."""
+    words = {name: name for name in class_names} | {UNSURE: "not sure", UNREADABLE: "unreadable"}
+    return ", ".join(f"{counts[kind]:,} {word}" for kind, word in words.items() if counts[kind])
+
+
+def as_json(prediction: Prediction, top: int, painted: bool) -> str:
+    """Return an object in one line, in ASCII, which a terminal of any kind passes on unchanged."""
+    classes = [
+        {"class": class_name, "probability": round(probability, 6)}
+        for class_name, probability in prediction.classes
+    ]
+    content = {
+        "photo": prediction.name,
+        **classes[0],
+        "sure": prediction.accepted,
+        "out_of_distribution": prediction.out_of_distribution,
+        "top": classes[:top],
+        "trained_on_painted_sample": painted,
+    }
+    return json.dumps(content)
+
+
+def write_predictions(
+    path: Path, class_names: list[str], predictions: Iterable[Prediction]
+) -> None:
+    """Write a table for a spreadsheet, with absolute paths and the probability of each class.
+
+    Rows are written as the predictions come, so that memory does not grow with their number.
+    """
+
+    def format_row(prediction: Prediction) -> tuple[str, ...]:
+        probabilities = {name: f"{number:.6f}" for name, number in prediction.classes}
+        flags = (prediction.accepted, prediction.out_of_distribution)
+        class_name, _ = prediction.classes[0]
+        return (
+            os.path.abspath(prediction.name),  # noqa: PTH100 (resolve() would follow links)
+            class_name,
+            probabilities[class_name],
+            *("yes" if flag else "no" for flag in flags),
+            *(probabilities[name] for name in class_names),
+        )
+
+    write_table(path, (*TABLE_COLUMNS, *class_names), map(format_row, predictions))
