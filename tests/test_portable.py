@@ -1,5 +1,6 @@
 """The portable model: the same answers as Keras, and a word where there is none."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,10 +71,12 @@ def test_answers_are_those_of_keras(network, examples, tmp_path):
         model = models.average_with_flip(model)
     model = models.rebuild_model(model, "float32")
     evaluation = evaluate_model(model, examples, ["a", "b", "c"], 0.4)
-    export_model(SimpleNamespace(folder=tmp_path, config={"image_size": SIZE}), model)
+    run = SimpleNamespace(folder=tmp_path, config={"image_size": SIZE}, results={})
+    (tmp_path / "results.json").write_text("{}")
+    export_model(run, model)
     unseen = examples["unseen"].inputs
     _, expected_features = models.compile_prediction(models.expose_features(model))(unseen)
-    probabilities, features = load_portable_model(tmp_path)(unseen)
+    probabilities, features = load_portable_model(run)(unseen)
     expected = evaluation.probabilities["unseen"]
     assert np.ptp(expected[:, 0]) > 1e-3  # or the same answer to everything would do
     np.testing.assert_allclose(probabilities, expected, atol=1e-4)
@@ -106,7 +109,17 @@ def test_without_a_portable_model_keras_answers_and_says_why(finished_run, conte
     if content is not None:
         path.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
     with pytest.raises(NotPortableError, match="damaged" if path.exists() else "has no model"):
-        load_portable_model(tmp_path)
+        load_portable_model(SimpleNamespace(folder=tmp_path, results={}))
+
+
+def test_a_portable_model_that_was_changed_is_not_used(finished_run, tmp_path):
+    run = shutil.copytree(finished_run[0], tmp_path / "run")
+    content = bytearray((run / PORTABLE_NAME).read_bytes())
+    content[len(content) // 2] ^= 1
+    (run / PORTABLE_NAME).write_bytes(content)
+    classifier = load_classifier(run)
+    assert classifier.model is not None
+    assert "changed or damaged" in classifier.fallback
 
 
 def test_without_the_runtime_keras_answers_and_says_why(finished_run, monkeypatch):

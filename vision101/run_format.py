@@ -127,7 +127,7 @@ def check_fields(path: Path, content: dict, rules: Mapping[str, Rule]) -> None:
 
 
 def check_checksum(path: Path, sha256: str | None) -> None:
-    """Raise UserError where a file is not the one that was saved. Earlier versions recorded none."""
+    """Raise UserError where a file is not the one saved; earlier versions did not record it."""
     with refuse_damage(path, "loaded"):
         if sha256 not in (None, hashlib.sha256(path.read_bytes()).hexdigest()):
             raise ValueError("changed or damaged since it was saved")
