@@ -161,11 +161,13 @@ def test_setup_commands_use_files_and_flags_that_are_there():
 
 
 @pytest.mark.parametrize("script", [train_cnn, train_transfer, compare, explore, predict])
-def test_headers_of_the_scripts_show_commands_that_parse(script, monkeypatch):
+def test_headers_of_the_scripts_show_commands_that_parse(script, monkeypatch, tmp_path):
     commands = re.findall(
         rf"^    python ({script.__name__}\.py.*?)(?:  .*| < .*)?$", script.__doc__, re.M
     )
     assert len(commands) >= 4
+    (tmp_path / "names.txt").write_text("photo.jpg\n")
+    monkeypatch.chdir(tmp_path)
     for command in commands:
         monkeypatch.setattr(sys, "argv", shlex.split(command))
         script.parse_arguments()

@@ -103,9 +103,9 @@ def test_a_changed_model_is_refused_unless_the_run_knows_no_checksum(run_folder)
     layer.set_weights([weights * 2 for weights in layer.get_weights()])
     model.save(path)
     with pytest.raises(UserError, match=r"best\.keras: cannot be loaded \(changed or damaged"):
-        load_classifier(run_folder)
+        load_classifier(run_folder, with_keras=True)
     forget_checksum(run_folder)
-    assert load_classifier(run_folder).model.count_params() == model.count_params()
+    assert load_classifier(run_folder, with_keras=True).model.count_params() == model.count_params()
 
 
 def test_models_that_do_not_fit_are_refused_and_their_versions_told(run_folder):
@@ -116,18 +116,18 @@ def test_models_that_do_not_fit_are_refused_and_their_versions_told(run_folder):
     model.set_weights([weights[0] * np.nan, *weights[1:]])
     model.save(path)
     with pytest.raises(UserError, match=rf"keras {keras.__version__}.* \(weights are NaN"):
-        load_classifier(run_folder)
+        load_classifier(run_folder, with_keras=True)
     model.set_weights(weights)
     model.save(path)
     for field, value in (("image_size", "48"), ("class_names", '["one", "two"]')):
         before = (run_folder / "config.json").read_text()
         change(run_folder / "config.json", (field,), value)
         with pytest.raises(UserError, match=r"do not fit config\.json"):
-            load_classifier(run_folder)
+            load_classifier(run_folder, with_keras=True)
         (run_folder / "config.json").write_text(before)
     change(run_folder / "results.json", ("parameters",), str(model.count_params() + 1))
     with pytest.raises(UserError, match=r"do not fit config\.json and results\.json"):
-        load_classifier(run_folder)
+        load_classifier(run_folder, with_keras=True)
 
 
 class Harm:
@@ -164,7 +164,7 @@ def test_detectors_that_do_not_fit_are_refused(run_folder, damage, monkeypatch, 
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("means.npy", content.getvalue())
     with pytest.raises(UserError, match=r"out_of_distribution\.npz: cannot be"):
-        load_classifier(run_folder)
+        load_classifier(run_folder, with_keras=True)
     assert not (tmp_path / "harm").exists()
 
 
@@ -189,7 +189,7 @@ def test_what_unpacks_to_gigabytes_is_not_unpacked(run_folder, member, monkeypat
     forget_checksum(run_folder)
     pack_bomb(run_folder / "best.keras", member)
     with pytest.raises(UserError, match=r"best\.keras: .*unpacks to [\d,]+ bytes; at most"):
-        load_classifier(run_folder)
+        load_classifier(run_folder, with_keras=True)
     if member != "weights":  # 100 MB are more than this run needs, and not too much for a backbone
         with pytest.raises(UserError, match="--backbone .*at most .* see [A-Z]+_BYTES"):
             build_backbone(str(run_folder / "best.keras"), "none", 32)

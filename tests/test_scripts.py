@@ -53,6 +53,7 @@ def test_run_folder_is_complete(finished_run):
         "best.keras",
         "config.json",
         "log.csv",
+        "model.tflite",
         "out_of_distribution.npz",
         "plots",
         "predictions.csv",
@@ -233,7 +234,7 @@ def test_unreadable_photos_are_named_and_the_others_predicted(
     assert outcome.code == 1
     assert [json.loads(line)["photo"] for line in outcome.out.splitlines()] == [str(photo)]
     assert outcome.err.splitlines() == [
-        f"{text}: not a JPEG, PNG, WebP, BMP or GIF picture",
+        f"{text}: a text file, not a JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or HEIC picture",
         f"{tmp_path / 'nothing.jpg'}: no such file",
     ]
 
@@ -316,6 +317,7 @@ def test_incomplete_or_missing_runs_are_usage_errors(fail, finished_run, tmp_pat
     assert (code, "not the folder of a run" in line) == (2, True)
     run = shutil.copytree(finished_run[0], tmp_path / "run")
     model = (run / "best.keras").read_bytes()
+    (run / "model.tflite").unlink()
     for damaged in (b"damaged", model[:1000], model[:5000] + b"x" + model[5001:]):
         (run / "best.keras").write_bytes(damaged)
         code, line = fail(predict, "--run", run, "photo.jpg")

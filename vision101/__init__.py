@@ -9,13 +9,20 @@ comparison/   runs side by side
 Beside them, what several steps share:
 
 cli.py            flags, and how a script ends; only scripts import it
+flag_types.py     what the values of flags may be
+environment.py    what a user's machine sets for others, and scripts must not heed
 errors.py         errors that a user can act on
 files.py          data/ and outputs/, atomic writes
 figures.py        Matplotlib, colours
 pages.py          pages to read in a browser, from templates/
 runs.py           a run in the making, and the names of its files
+resume.py         a run that was interrupted goes on
+run_format.py     what files of a run hold, and the check of what is read back
 finished_runs.py  runs that have finished: found, and read
+portable.py       the model of a run for machines without TensorFlow
 prediction.py     a trained run asked about new photos
+incoming.py       the photos that predict.py is asked about
+formats.py        predictions as text, tables and JSON
 
 Importing this package, or a module of photos/, changes nothing and loads no TensorFlow.
 """

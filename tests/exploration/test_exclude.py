@@ -76,7 +76,7 @@ def test_several_lists_are_all_heeded(source, tmp_path, capsys):
         ("path\ndaisy/daisy-0001.jpg\n\ndaisy/nobody.jpg\n", "line 4, daisy/nobody.jpg"),
         ("path,sha256\ndaisy/daisy-0001.jpg,abc\n", "line 2, daisy/daisy-0001.jpg"),
         (f"path\n{Path(__file__).as_posix()}\n", "line 2, .*test_exclude.py"),
-        ("file\ndaisy/daisy-0001.jpg\n", "no column path"),
+        ("photo name\nsome daisy\n", "no column path"),
         ("", "no column path"),
         (None, "cannot be read"),
     ],

@@ -220,7 +220,7 @@ def test_what_is_wrong_with_the_command_is_told_before_tensorflow_is_loaded(
         env=environment,
         check=False,
     )
-    assert finished.stdout == "2 []\n", finished.stderr
+    assert finished.stdout.endswith("2 []\n"), finished.stderr
     assert message in finished.stderr.splitlines()[-1]  # after the progress of reading photos
     assert "Traceback" not in finished.stderr
 

@@ -51,7 +51,7 @@ def read_list(
     first_line = re.split(r"[\r\n]", text, maxsplit=1)[0]
     # That by which the heading has most of our columns, and then most columns.
     delimiters = told[1] if told else DELIMITERS + NO_DELIMITER
-    parsed = {mark: next(csv.reader([first_line], delimiter=mark), [""]) for mark in delimiters}
+    parsed = {mark: next(csv.reader([first_line], delimiter=mark)) or [""] for mark in delimiters}
     columns = {mark: _find_columns(cells) for mark, cells in parsed.items()}
     delimiter = max(delimiters, key=lambda mark: (len(columns[mark]), len(parsed[mark])))
     found = columns[delimiter]
