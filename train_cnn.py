@@ -32,7 +32,7 @@ class Recipe(NamedTuple):
     epochs: int
     learning_rate: float  # at its peak
     crop: float = 0.0  # side of what random crops are resized to, as a share; 0: no augmentation
-    mixup: bool = False  # train on blends of pairs of crops
+    mixup: bool = False  # train on blended pairs; how strong: vision101/training/augmentation.py
     average_flip: bool = False  # predict from the mean features of a photo and its mirror image
     label_smoothing: float = 0.0  # share of a label that goes to all classes alike
     weight_decay: float = 0.0
