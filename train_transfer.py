@@ -23,8 +23,7 @@ from argparse import Namespace
 
 from vision101.cli import (
     ArgumentParser,
-    add_backbone_arguments,
-    integer_from,
+    add_transfer_arguments,
     parse_training_arguments,
     run_script,
 )
@@ -133,22 +132,7 @@ def main() -> None:
 
 def parse_arguments() -> Namespace:
     parser = ArgumentParser(__doc__)
-    transfer = parser.add_argument_group("transfer learning")
-    add_backbone_arguments(transfer, BACKBONE, WEIGHTS)
-    transfer.add_argument(
-        "--fine-tune",
-        type=integer_from(1),
-        metavar="N",
-        help="then train the last N layers of the backbone too (default: none)",
-    )
-    transfer.add_argument(
-        "--views",
-        type=integer_from(1, 1000),
-        default=VIEWS,
-        metavar="K",
-        help="views of each training photo: the plain one, and K - 1 that are varied "
-        f"(default: {VIEWS})",
-    )
+    add_transfer_arguments(parser, BACKBONE, WEIGHTS, VIEWS)
     defaults = Namespace(image_size=IMAGE_SIZE, epochs=EPOCHS, learning_rate=LEARNING_RATE)
     return parse_training_arguments(parser, "transfer", BATCH_SIZE, {"": defaults})
 

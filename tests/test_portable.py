@@ -133,6 +133,6 @@ def test_a_model_that_cannot_be_exported_costs_a_line_and_no_run(examples, tmp_p
     model = models.build_base_cnn(3, SIZE)
     (tmp_path / PORTABLE_NAME).mkdir()  # so that no file can be put there
     export_model(SimpleNamespace(folder=tmp_path, config={"image_size": SIZE}), model)
-    (line,) = capsys.readouterr().out.splitlines()
+    _, line = capsys.readouterr().out.splitlines()
     assert line.startswith(f"No {PORTABLE_NAME} (")
     assert "Keras" in line

@@ -216,6 +216,28 @@ def add_image_size_argument(parser: argparse._ActionsContainer, default: object)
     )
 
 
+def add_transfer_arguments(
+    parser: argparse.ArgumentParser, backbone: str, weights: str, views: int
+) -> None:
+    """Add the flags that only transfer learning has, with the script's defaults."""
+    transfer = parser.add_argument_group("transfer learning")
+    add_backbone_arguments(transfer, backbone, weights)
+    transfer.add_argument(
+        "--fine-tune",
+        type=integer_from(1),
+        metavar="N",
+        help="then train the last N layers of the backbone too (default: none)",
+    )
+    transfer.add_argument(
+        "--views",
+        type=integer_from(1, 1000),
+        default=views,
+        metavar="K",
+        help="views of each training photo: the plain one, and K - 1 that are varied "
+        f"(default: {views})",
+    )
+
+
 def add_backbone_arguments(parser: argparse._ActionsContainer, backbone: str, weights: str) -> None:
     """Add `--backbone` and `--weights`, with the script's defaults."""
     parser.add_argument(

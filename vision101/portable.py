@@ -38,6 +38,7 @@ def export_model(run: Run | FinishedRun, model) -> None:
 
     from vision101.training.models import expose_features
 
+    print(f"Writing {PORTABLE_NAME}, for predictions without TensorFlow", flush=True)
     inside = expose_features(model)
     names = ("probabilities", "features")
     network = keras.Model(inside.inputs[0], dict(zip(names, inside.outputs, strict=True)))
