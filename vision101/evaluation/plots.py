@@ -19,7 +19,6 @@ from vision101.evaluation.evaluate import Evaluation
 from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
 from vision101.figures import BLUE, ORANGE, VERMILION, plt, save_figure
 from vision101.finished_runs import FinishedRun
-from vision101.prediction import Classifier, Prediction
 from vision101.runs import Run
 
 GRID_ROWS, GRID_COLUMNS = 4, 5
@@ -175,11 +174,14 @@ def plot_side_by_side(run: Run, evaluation: Evaluation, other: FinishedRun) -> b
     return save_figure(figure, run.folder / "plots" / "side-by-side.png")
 
 
-def plot_grad_cam(
-    path: Path, classifier: Classifier, pixels: np.ndarray, prediction: Prediction
-) -> None:
-    """Plot a photo, uint8 (image_size, image_size, 3), RGB, 0-255, beside where the classifier
-    found evidence for its prediction, in any format that Matplotlib writes.
+def plot_grad_cam(path: Path, classifier, pixels: np.ndarray, prediction) -> None:
+    """Plot a photo beside where a classifier found evidence for its prediction.
+
+    Args:
+        path: Of the picture, in any format that Matplotlib writes.
+        classifier: What `load_classifier` returned, with Keras.
+        pixels: uint8 (image_size, image_size, 3), RGB: the photo as it gets it.
+        prediction: What `predict_photo` returned.
 
     Raises:
         UserError: Matplotlib does not write files with such an ending.
