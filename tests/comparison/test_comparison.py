@@ -323,7 +323,7 @@ def test_runs_that_did_not_finish_are_named_in_one_line(run_compare, tmp_path):
     make_run(tmp_path, "a", "base CNN")
     for name in ("stopped", "crashed"):
         (make_run(tmp_path, name, "aborted CNN") / "results.json").unlink()
-    line = "2 runs did not finish: crashed, stopped; remove them or train again"
+    line = "2 runs did not finish: crashed, stopped; go on with --resume, or remove them"
     assert run_compare("--output-dir", tmp_path).err.splitlines() == [line]
     # What an earlier comparison left is no run, and who names runs asks for no others.
     assert run_compare("--output-dir", tmp_path, "--markdown").err.splitlines() == [line]

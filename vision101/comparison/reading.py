@@ -72,7 +72,7 @@ def load_runs(folders: list[Path], output_folder: Path) -> tuple[list[ComparedRu
     if unfinished:
         runs_did = "1 run did" if len(unfinished) == 1 else f"{len(unfinished)} runs did"
         names = ", ".join(unfinished)
-        left_out.append(f"{runs_did} not finish: {names}; remove them or train again")
+        left_out.append(f"{runs_did} not finish: {names}; go on with --resume, or remove them")
     return runs, left_out
 
 
