@@ -1,4 +1,4 @@
-"""Classify photos with a model that a training script made, and say when it is not sure.
+"""Classify photos with a model that a training script made, and say where that is not sure.
 
     python predict.py photo.jpg                  with the newest complete run in outputs/
     python predict.py my_photos/                 every photo in a folder
@@ -11,7 +11,7 @@
     python predict.py - < photo.jpg              from standard input
 
 Exits with 1 if a photo could not be read, with 2 after wrong use, and with 3 under
---fail-if-unsure if a prediction is not sure.
+--fail-if-unsure if the model is not sure of a photo.
 """
 
 import argparse

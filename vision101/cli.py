@@ -139,8 +139,8 @@ def parse_training_arguments(
         type=number_between(0, 1),
         default=TARGET_ACCURACY,
         metavar="SHARE",
-        help="share of the accepted predictions that should be right; where the model is too "
-        f"unsure for that, it says so (default: {TARGET_ACCURACY})",
+        help="share of the accepted predictions that should be right: a higher one makes the model "
+        f"say 'not sure' more often (default: {TARGET_ACCURACY})",
     )
     add_output_argument(output, "where the run's folder is made")
     output.add_argument(

@@ -1,8 +1,8 @@
 """Random variations of training photos: random resized crop, horizontal flip, colour jitter, mixup.
 
-They belong to the training dataset and never to the model, so a saved model has none of them. What
-chance decides follows from the seed, the epoch and the photo's position in it, and from nothing
-else: so a training can be repeated, and go on where it was interrupted.
+They belong to the training dataset and never to the model, so a saved model has none of them. All
+randomness is seeded with the seed, the epoch and the position in it, and nothing else, so that a
+training can be repeated, and resumed.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ BRIGHTNESS_JITTER, CONTRAST_JITTER, SATURATION_JITTER = 0.2, 0.2, 0.4
 # Degrees of the colour circle: few, since flowers are told apart by colour too.
 HUE_JITTER = 5
 
-# The second photo of a pair never outweighs the first.
+# How strong mixup is: the largest share of a pair's second photo. Beyond 0.5, it may outweigh the
+# first.
 LARGEST_MIXUP_SHARE = 0.5
 
 # From RGB to luma and the two colour differences of the NTSC, which hue rotates and saturation
@@ -33,7 +34,7 @@ YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
 
 class Augmentation(NamedTuple):
-    """Varies batches."""
+    """Varies a batch of photos at random."""
 
     image_size: int  # side of the square images to return, in pixels
     mixup: bool = False  # whether to blend pairs of photos, as `mixup_pairs` does
