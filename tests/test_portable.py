@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import PROJECT
+from conftest import EXPORTS, PROJECT
 
 from vision101.evaluation.evaluate import evaluate_model
 from vision101.photos.index import index_photos, list_classes
@@ -27,6 +27,8 @@ from vision101.training.backbones import build_backbone, unfreeze_last_layers
 from vision101.training.datasets import decode_split
 
 SIZE = 32
+pytestmark = pytest.mark.skipif(not EXPORTS, reason="Keras cannot export before 3.13")
+
 NETWORKS = ("base", "tuned", "frozen backbone", "fine-tuned backbone")
 
 
