@@ -1,4 +1,4 @@
-"""An interrupted run goes on: with its own flags, its own split, and Ctrl-C that can be trusted."""
+"""An interrupted run goes on with its own flags, and its own split."""
 
 import argparse
 

@@ -131,7 +131,6 @@ class Run:
         self.class_names = list_classes(split["train"])
         flags = vars(self.arguments)
         if self.folder:
-            Run.unfinished = self
             self.config = read_config(self.folder)
             constants = {name: settings[name] for name in settings if name not in flags}
             constants = json.loads(json.dumps(constants))  # as they are once they are read back
@@ -141,6 +140,7 @@ class Run:
                     f"--resume {shown_path(self.folder)}: the code has changed since that run "
                     f"started ({', '.join(changed)}); train again"
                 )
+            Run.unfinished = self
             return
         self.folder = create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
         (self.folder / "plots").mkdir()
