@@ -1,0 +1,89 @@
+"""The verdict on a model: honest about chance, few photos, and what the model is never sure of."""
+
+import numpy as np
+import pytest
+
+from vision101.evaluation.scores import binomial_interval
+from vision101.evaluation.verdict import (
+    describe_acceptance,
+    describe_accuracy,
+    find_never_accepted,
+    format_percent,
+    format_seconds,
+    suggest_next_steps,
+)
+
+CLASSES = ["climbing roses (David Austin)", "Gänseblümchen", "sunflowers", "tulips"]
+
+
+def score(right: int, *counts: int) -> dict:
+    """Return the scores of a model that is right about so many of the photos of each class."""
+    photos = sum(counts)
+    return {
+        "count": photos,
+        "accuracy": right / photos,
+        "accuracy_interval": binomial_interval(right / photos, photos),
+        "classes": {name: {"count": n} for name, n in zip(CLASSES, counts, strict=False)},
+    }
+
+
+def test_many_photos_need_no_warning():
+    unseen = score(982, 282, 282, 282, 282)
+    assert describe_accuracy(CLASSES, unseen) == [
+        "climbing roses (David Austin) and 3 other classes: 87 % of unseen photos right (85 to "
+        "89 %), guessing would be 25 %."
+    ]
+    assert len(suggest_next_steps("report.html", "python predict.py", unseen)) == 2
+
+
+def test_few_photos_leave_a_score_uncertain():
+    unseen = score(18, 6, 6, 6, 6)
+    verdict, warning = describe_accuracy(CLASSES, unseen)
+    assert "75 % of unseen photos right (56 to 89 %)" in verdict
+    assert warning == "24 unseen photos: this score is uncertain by ± 19 points."
+    assert "more of each class" in suggest_next_steps("report.html", "python predict.py", unseen)[2]
+
+
+def test_guessing_is_named_as_such_and_knows_unequal_classes():
+    assert "It may be no better than guessing." in describe_accuracy(CLASSES, score(6, 6, 6, 6, 6))
+    verdict, *_ = describe_accuracy(CLASSES[:2], score(90, 90, 10))
+    assert verdict.startswith("climbing roses (David Austin) and Gänseblümchen: 90 %")
+    assert verdict.endswith("guessing would be 90 %.")
+
+
+def test_a_model_that_is_never_sure_is_said_in_words():
+    confidence = {"coverage": 0.0, "target_accuracy": 0.95, "threshold": 1.0}
+    (sentence,) = describe_acceptance(confidence, CLASSES)
+    assert "never reaches the confidence that the target accuracy of 95 % needs" in sentence
+    assert "100" not in sentence
+
+
+def test_classes_that_the_model_is_never_sure_of_are_named():
+    confidence = {
+        "coverage": 0.5,
+        "target_accuracy": 0.95,
+        "accepted_accuracy": 0.9,
+        "accepted_accuracy_interval": [0.8, 0.95],
+    }
+    probabilities = np.eye(4)[[0, 0, 1, 2, 2]]
+    never = find_never_accepted(CLASSES, probabilities, np.array([True, True, False, True, True]))
+    assert describe_acceptance(confidence, never) == [
+        "It is sure of 50 % of unseen photos, and right on 90 % of these (80 to 95 %; target: "
+        "95 %); it leaves the others to a person.",
+        "It is never sure of Gänseblümchen, tulips.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1, "100 %"), (0.9999, "99.9 %"), (0.0001, "0.1 %"), (0.875, "88 %")]
+)
+def test_nothing_is_rounded_to_all_or_none(share, text):
+    assert format_percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0996, "100 ms"), (0.00094, "0.94 ms"), (0.5, "500 ms"), (99, "99 s"), (4000, "67 min")],
+)
+def test_durations_are_in_the_unit_that_a_person_would_use(seconds, text):
+    assert format_seconds(seconds) == text

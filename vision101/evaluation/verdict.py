@@ -1,0 +1,164 @@
+"""The verdict on a model, in sentences: numbers in, text out, for the terminal and the pages.
+
+Shares are 0-1, intervals are those of 95 %, and `unseen` and `confidence` are those entries of
+`results.json`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# A score that may be off by more than this share, for chance in which photos were picked, needs a
+# warning beside it. With a score of 87 %, it takes 170 photos to stay below.
+UNCERTAIN_BY = 0.05
+
+# Classes that a sentence names before it counts the others.
+NAMED_CLASSES = 3
+
+
+def format_percent(share: float) -> str:
+    """Return a share in whole percent, but never as 0 or 100 % what is not quite."""
+    rounded = round(100 * share)
+    if rounded in (0, 100) and share not in (0, 1):
+        return f"{np.clip(100 * share, 0.1, 99.9):.1f} %"
+    return f"{rounded} %"
+
+
+def format_interval(interval: Sequence[float]) -> str:
+    low, high = map(format_percent, interval)
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def format_seconds(seconds: float | None) -> str:
+    """Return a duration in the unit that a person would use; "-" for None."""
+    if seconds is None:
+        return "-"
+    if seconds < 0.0995:
+        return f"{1000 * seconds:.2g} ms"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, whose plural ends in s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def guess_accuracy(unseen: dict) -> float:
+    """Return how often one would be right who always names the most frequent class."""
+    return max(scores["count"] for scores in unseen["classes"].values()) / unseen["count"]
+
+
+def describe_accuracy(class_names: list[str], unseen: dict) -> list[str]:
+    """Return the verdict: how many unseen photos are right, beside guessing; and where few photos
+    leave that uncertain, that.
+    """
+    first, *others = class_names
+    classes = f"{first} and {others[0] if len(others) == 1 else f'{len(others)} other classes'}"
+    right, interval = format_percent(unseen["accuracy"]), unseen["accuracy_interval"]
+    guess = guess_accuracy(unseen)
+    sentences = [
+        f"{classes}: {right} of unseen photos right ({format_interval(interval)}), guessing would "
+        f"be {format_percent(guess)}."
+    ]
+    if interval[0] <= guess:
+        sentences.append("It may be no better than guessing.")
+    if (points := _measure_uncertainty(unseen)) > UNCERTAIN_BY:
+        photos = count(unseen["count"], "unseen photo")
+        sentences.append(f"{photos}: this score is uncertain by ± {100 * points:.0f} points.")
+    return sentences
+
+
+def _measure_uncertainty(unseen: dict) -> float:
+    low, high = unseen["accuracy_interval"]
+    return max(high - unseen["accuracy"], unseen["accuracy"] - low)
+
+
+def describe_acceptance(confidence: dict, never_accepted: Sequence[str]) -> list[str]:
+    """Return how many predictions the model is sure of, and how many of these are right; and which
+    classes it is never sure of, as `find_never_accepted` returns them.
+    """
+    target = f"{100 * confidence['target_accuracy']:g} %"
+    if not confidence["coverage"]:
+        return [
+            f"It never reaches the confidence that the target accuracy of {target} needs: it is "
+            "not sure of any unseen photo, and leaves all of them to a person."
+        ]
+    accuracy = confidence["accepted_accuracy"]
+    right = "all of these" if accuracy == 1 else f"{format_percent(accuracy)} of these"
+    sentences = [
+        f"It is sure of {format_percent(confidence['coverage'])} of unseen photos, and right on "
+        f"{right} ({format_interval(confidence['accepted_accuracy_interval'])}; target: {target}); "
+        "it leaves the others to a person."
+    ]
+    if never_accepted:
+        names, more = never_accepted[:NAMED_CLASSES], never_accepted[NAMED_CLASSES:]
+        others = f", and {len(more)} more" if more else ""
+        sentences.append(f"It is never sure of {', '.join(names)}{others}.")
+    return sentences
+
+
+def find_never_accepted(
+    class_names: list[str], probabilities: np.ndarray, accepted: np.ndarray
+) -> list[str]:
+    """Return the classes that no accepted prediction names.
+
+    Args:
+        class_names: In the order of the columns.
+        probabilities: Float array (photos, classes).
+        accepted: Whether the prediction counts: bool (photos,).
+    """
+    named = set(probabilities[accepted].argmax(axis=1))
+    return [name for label, name in enumerate(class_names) if label not in named]
+
+
+def describe_training(photos: int, best_epoch: int, epochs: int, seconds: float) -> str:
+    """Return what the training took; `seconds` are those of the whole run."""
+    return (
+        f"Trained on {count(photos, 'photo')}; the best of {count(epochs, 'epoch')} was number "
+        f"{best_epoch}; {format_seconds(seconds)} in all."
+    )
+
+
+def describe_reliability(
+    gap: dict, confidence: dict, out_of_distribution: dict, unseen: dict
+) -> list[str]:
+    """Return what a person may want to know beside the verdict: how far the score on validation
+    photos and the confidence can be trusted. All are entries of `results.json`.
+    """
+    low, high = (100 * end for end in gap["interval"])
+    errors = (
+        f"{100 * confidence[f'{kind}_calibration_error']:.1f} %"
+        for kind in ("expected", "uncalibrated", "perfect")
+    )
+    error, before, by_chance = errors
+    return [
+        f"Validation minus unseen: {100 * gap['balanced_accuracy']:+.1f} points ({low:+.1f} to "
+        f"{high:+.1f}). Validation photos chose the best epoch, so their score tends to be "
+        "optimistic.",
+        f"Expected calibration error on unseen photos: {error} ({before} before temperature "
+        f"scaling; temperature {confidence['temperature']:.2f}). With {unseen['count']} photos, "
+        f"even a perfectly calibrated model would show {by_chance}, by chance.",
+        f"False alarms: {100 * out_of_distribution['false_alarms']:.1f} % of unseen photos are "
+        "flagged as unlike the training photos.",
+    ]
+
+
+def suggest_next_steps(page: str, predict: str, unseen: dict) -> list[str]:
+    """Return what to do after a run.
+
+    Args:
+        page: Path of the run's page, as a person would type it.
+        predict: The command that predicts with the run.
+        unseen: As above.
+    """
+    steps = [f"Open {page}", f"Predict: {predict}"]
+    if _measure_uncertainty(unseen) > UNCERTAIN_BY:
+        steps.append(
+            "With so few photos, more of each class would help most, and tell more surely how good "
+            "the model is."
+        )
+    return steps
