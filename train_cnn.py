@@ -72,13 +72,14 @@ def main() -> None:
     class_names = list_classes(split["train"])
 
     # TensorFlow takes seconds to load. By now, all that a user could get wrong has been checked.
+    print("Loading TensorFlow")
     import keras
 
     from vision101.evaluation.evaluate import evaluate_model
     from vision101.evaluation.report import finish_run
     from vision101.training import augmentation, models, schedule
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
-    from vision101.training.log import TrainingLog
+    from vision101.training.log import TrainingLog, describe_device
 
     keras.utils.set_random_seed(arguments.seed)
     examples = decode_split(split, class_names, arguments.image_size)
@@ -95,6 +96,7 @@ def main() -> None:
 
     # The model.
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
+    print(describe_device())
     if recipe.network == "tuned_cnn":
         model = models.build_tuned_cnn(len(class_names))
     else:
@@ -117,12 +119,14 @@ def main() -> None:
         epochs=epochs,
         steps_per_epoch=steps,
         shuffle=False,  # the dataset does it
+        verbose=0,  # the log shows every epoch
         callbacks=[TrainingLog(run, epochs)],
     )
     run.end_stage("training")
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
     # runs well on every machine.
+    print("Evaluating")
     if recipe.average_flip:
         model = models.average_with_flip(model)
     model = models.rebuild_model(model, "float32")

@@ -56,6 +56,7 @@ def main() -> None:
     run.end_stage("photos")
 
     # TensorFlow takes seconds to load. By now, all that a user could get wrong has been checked.
+    print("Loading TensorFlow")
     import keras
 
     from vision101.evaluation.evaluate import evaluate_model
@@ -64,15 +65,15 @@ def main() -> None:
     from vision101.training.backbones import build_backbone, print_trainable, unfreeze_last_layers
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.features import compute_split_features
-    from vision101.training.log import TrainingLog
+    from vision101.training.log import TrainingLog, describe_device
 
     # The model: a frozen backbone, and a head to be trained.
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
+    print(describe_device())
     backbone = build_backbone(arguments.backbone, arguments.weights, arguments.image_size)
     head = models.build_head(len(class_names), backbone.model.output_shape[-1])
     model = models.join_backbone_and_head(backbone.model, head)
-    print_trainable(model)
 
     def fit(trained: keras.Model, examples, phase: str, epochs: int, peak: float) -> None:
         first = 0 if phase == "training" else arguments.epochs
@@ -93,6 +94,7 @@ def main() -> None:
             epochs=first + epochs,
             steps_per_epoch=steps,
             shuffle=False,  # the dataset does it
+            verbose=0,  # the log shows every epoch
             callbacks=[TrainingLog(run, first + epochs, phase)],
         )
         run.end_stage(phase)
@@ -104,6 +106,7 @@ def main() -> None:
     settings = list_constants(sys.modules[__name__], models, schedule, views)
     name = f"{backbone.name}-fine-tuned" if arguments.fine_tune else backbone.name
     run.start(name, backbone.title, settings, source, split)
+    print_trainable(model, run.folder)
     fit(head, examples, "training", arguments.epochs, arguments.learning_rate)
 
     # On request, train the last layers of the backbone too, on the views themselves.
@@ -111,12 +114,13 @@ def main() -> None:
     if fine_tune:
         run.model_title += ", fine-tuned"
         unfreeze_last_layers(backbone.model, head, arguments.fine_tune)
-        print_trainable(model)
+        print_trainable(model, run.folder)
         examples = decode_split(split, class_names, arguments.image_size, arguments.views)
         fit(model, examples, "fine-tuning", FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE)
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
     # runs well on every machine.
+    print("Evaluating")
     trained = models.rebuild_model(model, "float32") if fine_tune else head
     evaluation = evaluate_model(trained, examples, class_names, arguments.target_accuracy)
     if trained is head:  # its layers are the last ones of the model, which are calibrated now

@@ -21,8 +21,10 @@ def log(tmp_path):
 def train(log: TrainingLog, model: keras.Model, accuracies: list[float], first: int = 0) -> None:
     """Pretend to train: weights of each epoch are its number, with these accuracies."""
     log.set_model(model)
+    log.set_params({"steps": 1})
     log.on_train_begin()
     for epoch, accuracy in enumerate(accuracies, first):
+        log.on_epoch_begin(epoch)
         model.set_weights([np.full_like(array, epoch) for array in model.get_weights()])
         loss = float(accuracy) and 1.0 - accuracy
         logs = {"accuracy": 0.5, "loss": loss, "val_accuracy": accuracy, "val_loss": loss}

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from vision101.evaluation.calibration import (
     choose_threshold,
@@ -22,6 +21,7 @@ from vision101.evaluation.out_of_distribution import (
 )
 from vision101.evaluation.scores import binomial_interval, measure_gap, score_predictions
 from vision101.photos.split import EVALUATED_SUBSETS
+from vision101.terminal import ProgressBar
 from vision101.training.datasets import Examples
 from vision101.training.models import CLASSIFIER_NAME, compile_prediction, expose_features
 
@@ -155,7 +155,7 @@ def predict(call: Callable, inputs: np.ndarray, description: str | None = None) 
     if not len(inputs):  # XLA takes no empty batch; one of zeros tells the outputs' shapes
         return [output[:0] for output in call(np.zeros((1, *inputs.shape[1:]), np.float32))]
     starts, hidden = range(0, len(inputs), BATCH_SIZE), description is None
-    progress = tqdm(starts, f"Predicting {description}", unit=" batches", disable=hidden)
+    progress = ProgressBar(starts, f"Predicting {description}", unit=" batches", disable=hidden)
     batches = [call(inputs[start : start + BATCH_SIZE]) for start in progress]
     return [np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)]
 

@@ -1,12 +1,13 @@
 """The end of a run: saved, and shown on the terminal, in pictures and on a page."""
 
 import math
+import shlex
 
 import keras
 import numpy as np
 
 from vision101.errors import shown_name, shown_path
-from vision101.evaluation import plots
+from vision101.evaluation import plots, verdict
 from vision101.evaluation.calibration import (
     accuracy_by_coverage,
     confidence_and_correctness,
@@ -14,11 +15,13 @@ from vision101.evaluation.calibration import (
 )
 from vision101.evaluation.evaluate import Evaluation, measure_seconds_per_photo
 from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
-from vision101.finished_runs import find_run_on_split
+from vision101.files import OUTPUTS_FOLDER
+from vision101.finished_runs import FinishedRun, find_run_on_split
 from vision101.pages import embed_picture, write_report
 from vision101.photos.split import EVALUATED_SUBSETS
 from vision101.portable import export_model
 from vision101.runs import PAGE_NAME, Run
+from vision101.terminal import say, show_table
 
 # Photos on the page: of the mistakes, and of the correct predictions with the least confidence.
 MISTAKES_SHOWN = 24
@@ -57,14 +60,10 @@ def finish_run(
     }
     run.finish(model, evaluation, results)
 
-    print_scores(run.title, evaluation.scores)
     other = find_run_on_split(run.folder.parent, beside, run.split) if beside else None
-    if other:
-        print_scores(other.title, other.results)
-    print("In brackets: 95 % intervals, for chance in which photos were picked.", end=" ")
-    sentences = describe_evaluation(evaluation)
-    print("Unseen photos are the test set.", *sentences, sep="\n")
+    print_results(run, evaluation, other)
 
+    print("\nDrawing pictures")
     pictures = {
         "curves": plots.plot_curves(run),
         "confusion": plots.plot_confusion(run, evaluation),
@@ -79,13 +78,14 @@ def finish_run(
     by_confidence = np.argsort(-confidences, kind="stable")
     mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]
     uncertain = by_confidence[right[by_confidence]][::-1][:UNCERTAIN_SHOWN]
+    print("Explaining predictions (Grad-CAM)")
     write_report(
         run.folder / PAGE_NAME,
         "run.html",
         run=run,
         folder=shown_path(run.folder),
         results=results,
-        sentences=sentences,
+        sentences=verdict.describe_reliability(results),
         subsets=EVALUATED_SUBSETS,
         pictures={name: embed_picture(picture) for name, picture in pictures.items()},
         bins=measure_calibration(confidences, right)["bins"],
@@ -96,58 +96,33 @@ def finish_run(
     )
     export_model(run, model)
     run.remove_checkpoints()
-    print(f"Pictures, model and scores are in {shown_path(run.folder)}")
+    print("\nNext:")
+    newest = run.folder.parent == OUTPUTS_FOLDER  # where predict.py looks
+    which = "" if newest else f"--run {shlex.quote(shown_path(run.folder))} "
+    command = f"python predict.py {which}photo.jpg"
+    page = shown_path(run.folder / PAGE_NAME)
+    print(*verdict.suggest_next_steps(page, command, results["unseen"]), sep="\n")
 
 
-def print_scores(title: str, scores: dict[str, dict]) -> None:
-    """Print a table of subsets (rows) and their accuracies with 95 % intervals, in percent."""
-    print(f"\n{title}\n{'':12}{'photos':>7}  {'accuracy':<21}  balanced accuracy")
-    for subset in EVALUATED_SUBSETS:
-        count, cells = scores[subset]["count"], ["-", "-"]
-        if count:
-            cells = [
-                f"{_percent(scores[subset][name]):>7} ({100 * low:.1f} - {100 * high:.1f})"
-                for name in ("accuracy", "balanced_accuracy")
-                for low, high in [scores[subset][f"{name}_interval"]]
-            ]
-        print(f"{subset:12}{count:7}  {cells[0]:<21}  {cells[1]}")
-
-
-def describe_evaluation(evaluation: Evaluation) -> list[str]:
-    """Return what a person should know of a model beside its scores, an entry for each subject."""
-    gap, confidence = evaluation.gap, evaluation.confidence
-    low, high = (100 * end for end in gap["interval"])
-    target = f"{100 * confidence['target_accuracy']:g} %"
-    accepted = (
-        "No prediction on an unseen photo is confident enough for the target accuracy of "
-        f"{target}, so none is accepted."
-    )
-    if confidence["coverage"]:
-        least, most = (_percent(end) for end in confidence["accepted_accuracy_interval"])
-        accepted = (
-            f"Of the others, predictions with a confidence of {_percent(confidence['threshold'])} "
-            f"or more are accepted: {_percent(confidence['coverage'])} of all. Of these, "
-            f"{_percent(confidence['accepted_accuracy'])} are right ({least} to {most}; target: "
-            f"{target})."
-        )
-    return [
-        f"Validation minus unseen: {100 * gap['balanced_accuracy']:+.1f} points ({low:+.1f} to "
-        f"{high:+.1f}). Validation photos chose the best epoch, so their score tends to be "
-        "optimistic.",
-        "Expected calibration error on unseen photos: "
-        f"{_percent(confidence['expected_calibration_error'])} "
-        f"({_percent(confidence['uncalibrated_calibration_error'])} before temperature scaling; "
-        f"temperature {confidence['temperature']:.2f}). With "
-        f"{evaluation.scores['unseen']['count']} photos, even a perfectly calibrated model would "
-        f"show {_percent(confidence['perfect_calibration_error'])}, by chance.",
-        f"False alarms: {_percent(evaluation.out_of_distribution['false_alarms'])} of unseen "
-        "photos are flagged as unlike the training photos.",
-        accepted,
-    ]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def print_results(run: Run, evaluation: Evaluation, other: FinishedRun | None) -> None:
+    """Print the verdict on a run, a table of its scores, and what its training took."""
+    scores, names = evaluation.scores, evaluation.class_names
+    accepted, probabilities = evaluation.accepted["unseen"], evaluation.probabilities["unseen"]
+    print()
+    say(*verdict.describe_accuracy(names, scores["unseen"]))
+    never = verdict.find_never_accepted(names, probabilities, accepted)
+    say(*verdict.describe_acceptance(evaluation.confidence, never))
+    print()
+    say(f"{run.title}, on photos that it was not trained on, with 95 % intervals:")
+    show_table(*verdict.tabulate_scores(scores))
+    print()
+    seconds = sum(run.seconds.values())
+    say(verdict.describe_training(len(run.split["train"]), run.best_epoch, run.epochs, seconds))
+    if other:
+        unseen = other.results["unseen"]
+        right, interval = unseen["accuracy"], unseen["accuracy_interval"]
+        beside = f"{verdict.format_percent(right)} right ({verdict.format_interval(interval)})."
+        say(f"For comparison, an earlier run on the same split, {other.title}: {beside}")
 
 
 def explain_predictions(

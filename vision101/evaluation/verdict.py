@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vision101.terminal import count, format_seconds
+
 # A score that may be off by more than this share, for chance in which photos were picked, needs a
 # warning beside it. With a score of 87 %, it takes 170 photos to stay below.
 UNCERTAIN_BY = 0.05
@@ -27,24 +29,6 @@ def format_percent(share: float) -> str:
 def format_interval(interval: Sequence[float]) -> str:
     low, high = map(format_percent, interval)
     return f"{low.removesuffix(' %')} to {high}"
-
-
-def format_seconds(seconds: float | None) -> str:
-    """Return a duration in the unit that a person would use; "-" for None."""
-    if seconds is None:
-        return "-"
-    if seconds < 0.0995:
-        return f"{1000 * seconds:.2g} ms"
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, whose plural ends in s."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def guess_accuracy(unseen: dict) -> float:
@@ -115,6 +99,26 @@ def find_never_accepted(
     return [name for label, name in enumerate(class_names) if label not in named]
 
 
+def tabulate_scores(scores: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows of a table of the subsets that have photos, with their accuracies;
+    balanced accuracy only where it is another number.
+    """
+    rows = []
+    for subset, found in scores.items():
+        if found["count"]:
+            accuracy, balanced = (
+                f"{100 * found[name]:.1f} % ({100 * low:.1f} - {100 * high:.1f})"
+                for name in ("accuracy", "balanced_accuracy")
+                for low, high in [found[f"{name}_interval"]]
+            )
+            balanced = balanced if balanced != accuracy else ""
+            rows.append([subset, f"{found['count']:,}", accuracy, balanced])
+    headings = ["subset", "photos", "accuracy", "balanced accuracy"]
+    if not any(row[-1] for row in rows):
+        headings, *rows = (row[:-1] for row in (headings, *rows))
+    return headings, rows
+
+
 def describe_training(photos: int, best_epoch: int, epochs: int, seconds: float) -> str:
     """Return what the training took; `seconds` are those of the whole run."""
     return (
@@ -123,27 +127,29 @@ def describe_training(photos: int, best_epoch: int, epochs: int, seconds: float)
     )
 
 
-def describe_reliability(
-    gap: dict, confidence: dict, out_of_distribution: dict, unseen: dict
-) -> list[str]:
-    """Return what a person may want to know beside the verdict: how far the score on validation
-    photos and the confidence can be trusted. All are entries of `results.json`.
+def describe_reliability(results: dict) -> list[str]:
+    """Return from `results.json` what a person may want to know beside the verdict: how far the
+    score on validation photos and the confidence can be trusted.
     """
+    gap, confidence = results["gap"], results["confidence"]
+    photos, false_alarms = (
+        results["unseen"]["count"],
+        results["out_of_distribution"]["false_alarms"],
+    )
     low, high = (100 * end for end in gap["interval"])
-    errors = (
+    error, before, by_chance = (
         f"{100 * confidence[f'{kind}_calibration_error']:.1f} %"
         for kind in ("expected", "uncalibrated", "perfect")
     )
-    error, before, by_chance = errors
     return [
         f"Validation minus unseen: {100 * gap['balanced_accuracy']:+.1f} points ({low:+.1f} to "
         f"{high:+.1f}). Validation photos chose the best epoch, so their score tends to be "
         "optimistic.",
         f"Expected calibration error on unseen photos: {error} ({before} before temperature "
-        f"scaling; temperature {confidence['temperature']:.2f}). With {unseen['count']} photos, "
-        f"even a perfectly calibrated model would show {by_chance}, by chance.",
-        f"False alarms: {100 * out_of_distribution['false_alarms']:.1f} % of unseen photos are "
-        "flagged as unlike the training photos.",
+        f"scaling; temperature {confidence['temperature']:.2f}). With {photos} photos, even a "
+        f"perfectly calibrated model would show {by_chance}, by chance.",
+        f"False alarms: {100 * false_alarms:.1f} % of unseen photos are flagged as unlike the "
+        "training photos.",
     ]
 
 
@@ -155,10 +161,7 @@ def suggest_next_steps(page: str, predict: str, unseen: dict) -> list[str]:
         predict: The command that predicts with the run.
         unseen: As above.
     """
-    steps = [f"Open {page}", f"Predict: {predict}"]
+    steps = [f"- open {page}", f"- {predict}"]
     if _measure_uncertainty(unseen) > UNCERTAIN_BY:
-        steps.append(
-            "With so few photos, more of each class would help most, and tell more surely how good "
-            "the model is."
-        )
+        steps.append("- add photos of each class: so few leave much to chance")
     return steps

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from vision101.files import write_table
 from vision101.photos.duplicates import number_groups
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.sources import PhotoSource
+from vision101.terminal import ProgressBar
 
 EXTREME_SHAPE = 3.0  # longer side over shorter: the centred square shows less than a third
 LARGEST_ENLARGEMENT = 2.0  # a larger one invents most of what a network would see
@@ -111,7 +111,7 @@ def check_labels(
     classifier = make_pipeline(StandardScaler(), regression)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     splits = folds.split(features, labels, groups)
-    for train, test in tqdm(splits, desc="Checking labels", total=FOLDS, unit=" folds"):
+    for train, test in ProgressBar(splits, desc="Checking labels", total=FOLDS, unit=" folds"):
         classifier.fit(features[train], labels[train])
         known = classifier[-1].classes_  # groups may keep a small class out of a fold
         probabilities[np.ix_(test, known)] = classifier.predict_proba(features[test])

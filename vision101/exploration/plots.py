@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from vision101.errors import shown_name
 from vision101.exploration.checks import LabelIssue
@@ -24,6 +23,7 @@ from vision101.exploration.observations import (
 from vision101.figures import BLUE, ORANGE, VERMILION, matplotlib, plt, save_figure
 from vision101.photos.index import Photo, expect_unchanged
 from vision101.photos.reading import read_pixels
+from vision101.terminal import ProgressBar
 
 CLASSES_SHOWN = 12  # rows that people can still read at a glance; the largest classes are shown
 SAMPLES_OF_CLASS = 8
@@ -68,7 +68,7 @@ def plot_measurements(
     """
     _plot_means(folder, photos, measurements, title)
     _plot_hues(folder, photos, measurements.hues, title)
-    for observation in tqdm(OBSERVATIONS, desc="Drawing", unit=" pictures"):
+    for observation in ProgressBar(OBSERVATIONS, desc="Drawing", unit=" pictures"):
         _plot_observation(folder, photos, measurements.values[observation.name], observation, title)
 
 

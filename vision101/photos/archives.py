@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from tqdm import tqdm
-
 from vision101.errors import DISK_FULL_ERRORS, UserError, shown_name
 from vision101.files import write_atomically
 from vision101.photos.kinds import describe_content
 from vision101.photos.zip_directory import read_directory
+from vision101.terminal import ProgressBar
 
 ARCHIVE_SUFFIXES = (".tgz", ".tar.gz", ".tar", ".zip")
 
@@ -75,7 +74,7 @@ def _write_members(
     members: Iterator[tuple[str, int, BinaryIO | None]], archive_name: str, folder: Path
 ) -> None:
     written, twice, total_bytes = set(), [], 0
-    progress = tqdm(members, desc=f"Unpacking {archive_name}", unit=" files")
+    progress = ProgressBar(members, desc=f"Unpacking {archive_name}", unit=" files")
     for count, (name, size, content) in enumerate(progress, 1):
         total_bytes += size
         if count > LARGEST_MEMBER_COUNT or total_bytes > LARGEST_UNPACKED_GIB * 2**30:

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
-from tqdm import tqdm
 
 from vision101.photos.index import Photo
+from vision101.terminal import ProgressBar
 
 # Photos whose 256-bit difference hashes differ in at most so many bits count as one. On
 # tf_flowers, all pairs up to 36 bits apart showed the same scene (recoloured, cropped or taken a
@@ -66,7 +66,7 @@ def _group_photos(words: np.ndarray, limits: np.ndarray) -> np.ndarray:
     generator = np.random.default_rng(0)
     groups = np.arange(count)
     # Thousands of photos are compared in no time; only tens of thousands need a bar.
-    for _ in tqdm(range(orders), desc="Comparing photos", unit=" orders", delay=1):
+    for _ in ProgressBar(range(orders), desc="Comparing photos", unit=" orders", delay=1):
         chosen = bits[:, generator.permutation(256)[:SORTED_BITS]]
         keys = np.ascontiguousarray(np.packbits(chosen, axis=1)).view(np.uint64)
         order = np.argsort(keys.ravel(), kind="stable")

@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from vision101.photos.kinds import describe_content
+from vision101.terminal import ProgressBar
 
 # What Pillow opens; HEIC and HEIF come from pi-heif.
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
@@ -193,7 +193,7 @@ def read_ahead(
     ahead = deque(pool.submit(read, item) for item in itertools.islice(following, READ_AHEAD))
     try:
         silent = not items or description is None
-        with tqdm(total=len(items), desc=description, unit=unit, disable=silent) as progress:
+        with ProgressBar(total=len(items), desc=description, unit=unit, disable=silent) as progress:
             while ahead:
                 result = ahead.popleft().result()
                 ahead.extend(pool.submit(read, item) for item in itertools.islice(following, 1))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
-from tqdm import tqdm
+
+from vision101.terminal import ProgressBar
 
 # Unequal on purpose: a real collection is never balanced, and splitting it has to cope.
 CLASS_COUNTS = {"daisy": 130, "dandelion": 180, "roses": 135, "sunflowers": 145, "tulips": 160}
@@ -503,7 +504,7 @@ def paint_sample(folder: Path, seed: int = 101, counts: dict[str, int] = CLASS_C
     """Paint `counts` photos of each class into folder/<class>/<class>-0001.jpg and so on. Each
     depends on the seed, its class and its number only: more of one class leave the others alone.
     """
-    with tqdm(total=sum(counts.values()), desc="Painting", unit=" photos") as progress:
+    with ProgressBar(total=sum(counts.values()), desc="Painting", unit=" photos") as progress:
         for class_name, count in counts.items():
             (folder / class_name).mkdir(parents=True)
             for number in range(1, count + 1):

@@ -6,10 +6,9 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-from tqdm import tqdm
-
 from vision101.errors import DISK_FULL_ERRORS, UserError
 from vision101.files import write_atomically
+from vision101.terminal import ProgressBar
 
 # A server that has not answered by then will not; TFDS itself would retry for minutes.
 CONNECTION_TIMEOUT_SECONDS = 10
@@ -46,7 +45,7 @@ def download_tf_flowers(folder: Path) -> None:
         examples = builder.as_dataset(split="train", decoders=decoders).as_numpy_iterator()
         count = builder.info.splits["train"].num_examples
         copies = Counter()
-        for example in tqdm(examples, desc="Writing photos", total=count, unit=" photos"):
+        for example in ProgressBar(examples, desc="Writing photos", total=count, unit=" photos"):
             # TFDS does not pass the files' names on. Their content names them instead, which
             # is the same on every machine; a few photos are in the collection twice.
             name = hashlib.sha256(example["image"]).hexdigest()[:16]

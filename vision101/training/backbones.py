@@ -8,6 +8,8 @@ from typing import NamedTuple
 import keras
 
 from vision101.errors import UserError
+from vision101.files import write_table
+from vision101.terminal import count, say
 from vision101.training.models import build_feature_model, rebuild_model
 from vision101.training.saved_models import check_sizes, load_model
 
@@ -184,17 +186,21 @@ def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -
         )
 
 
-def print_trainable(model: keras.Model) -> None:
-    """Print which layers of a model are frozen and which are trained, a line each.
+def print_trainable(model: keras.Model, folder: Path) -> None:
+    """Print which layers of a model are frozen and which are trained, a line each, and write all of
+    them to `layers.csv` in a run's folder.
 
     Raises:
         AssertionError: A frozen layer has weights that would be trained.
     """
+    layers = [layer for layer in model.layers if layer.weights]
     for flag, verb in ((False, "Frozen"), (True, "Trained")):
-        chosen = [layer for layer in model.layers if layer.weights and layer.trainable == flag]
+        chosen = [layer for layer in layers if layer.trainable == flag]
         assert flag or not any(layer.trainable_weights for layer in chosen)
         weights = sum(layer.count_params() for layer in chosen)
         names = [layer.name for layer in chosen]
-        shown = names if len(names) <= 4 else [names[0], "...", names[-1]]
-        count = f"{len(names)} layers with weights" if len(names) != 1 else "1 layer with weights"
-        print(f"{verb}: {count} ({weights:,} in all): {', '.join(shown) or 'none'}")
+        shown = f"{names[0]} … {names[-1]}" if len(names) > 3 else ", ".join(names) or "none"
+        say(f"{verb}: {count(len(names), 'layer')} with {count(weights, 'weight')}: {shown}")
+    answers = ["no", "yes"]
+    rows = [(layer.name, layer.count_params(), answers[layer.trainable]) for layer in layers]
+    write_table(folder / "layers.csv", ("layer", "weights", "trained"), rows)

@@ -1,19 +1,37 @@
 """The log of a training: every epoch, the weights of the best one, and what it takes to go on."""
 
 import json
+import os
 import signal
+import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vision101.errors import UserError, shown_path
 from vision101.files import write_atomically, write_table
 from vision101.runs import LOG_NAME, Run
+from vision101.terminal import ProgressBar, format_seconds, say
+
+
+def describe_device() -> str:
+    """Return where training runs, and in which precision."""
+    device = "CPU"
+    if gpus := tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpus[0])
+        device = f"GPU, {details.get('device_name', gpus[0].name)}"
+    else:
+        # Containers and batch systems grant fewer cores than there are.
+        cores = len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0))
+        device = f"CPU, {cores} thread{'s' * (cores > 1)}"
+    precision = keras.config.dtype_policy().name.replace("mixed_", "mixed ")
+    return f"Training on {device}, {precision}"
 
 
 class TrainingLog(keras.callbacks.Callback):
-    """Logs every epoch, and keeps the weights of the best one: that with the best validation
-    accuracy, the first of several.
+    """Shows and logs every epoch, and keeps the weights of the best one: that with the best
+    validation accuracy, the first of several.
 
     After every epoch, `log.csv` and a checkpoint are written atomically. An interrupted run goes
     on from that checkpoint. Keras's own BackupAndRestore forgets the best score, so that a worse
@@ -54,16 +72,24 @@ class TrainingLog(keras.callbacks.Callback):
         if not self.run.history:
             signal.raise_signal(number)  # nothing to complete a run from
         self.run.stopped = f"stopped in epoch {self.run.epochs + 1} of {self.epochs}"
-        print(
+        say(
             "\nStopping after this step; the run is completed with the best epoch so far. Ctrl-C "
             f"again stops at once, and leaves {shown_path(self.run.folder)} to resume."
         )
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.monotonic()
+        self.title = f"Epoch {epoch + 1}/{self.epochs}"
+        steps = self.params["steps"]
+        self.bar = ProgressBar(total=steps, desc=self.title, unit=" steps", leave=False)
+
     def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
         if self.run.stopped:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
         if self.run.stopped:
             return  # the epoch is not whole
         history = self.run.history
@@ -78,7 +104,13 @@ class TrainingLog(keras.callbacks.Callback):
                 f"training diverged in epoch {epoch + 1}, where the loss became infinite or NaN; "
                 "try --precision float32, or a smaller learning rate, at the top of the script"
             )
-        if logs["val_accuracy"] > self.best_accuracy:
+        best = logs["val_accuracy"] > self.best_accuracy
+        say(
+            f"{self.title}: accuracy {100 * logs['accuracy']:.1f} %, validation "
+            f"{100 * logs['val_accuracy']:.1f} % (loss {logs['loss']:.2f}, {logs['val_loss']:.2f}),"
+            f" {format_seconds(time.monotonic() - self.start)}{', best' * best}"
+        )
+        if best:
             self.best_accuracy = float(logs["val_accuracy"])
             self.best_weights = self.model.get_weights()
         arrays = {name: variable.numpy() for variable, name in _name_variables(self.model)}
