@@ -17,7 +17,6 @@ from vision101.cli import ArgumentParser, run_script
 from vision101.comparison.grouping import group_by_recipe, group_by_split
 from vision101.comparison.reading import load_runs
 from vision101.comparison.report import (
-    TERMS,
     describe_recipes,
     describe_splits,
     finish_comparison,
@@ -46,7 +45,7 @@ def main() -> None:
     if arguments.markdown:
         print(format_markdown(sections), end="")
     else:
-        print_sections([*sections, TERMS])
+        print_sections(sections)
         folder = create_folder(arguments.output_dir, "compare")
         plot_comparison(folder, splits, recipes)
         finish_comparison(folder, sections)

@@ -52,6 +52,7 @@ def main() -> None:
     from vision101.exploration.observations import measure_photos, write_measurements
 
     # How many, how large, and what they look like.
+    print("Drawing pictures")
     plots.plot_photos(folder, photos, image_size, title)
 
     # The article's nine observations, and the augmentation that follows from them.
@@ -77,6 +78,7 @@ def main() -> None:
         checks.write_label_issues(folder, label_check.issues, source)
 
     # All of it on one page.
+    print("Writing the page")
     plots.plot_findings(folder, duplicates, label_check.issues, title)
     found = report.Exploration(
         title, photos, measurements, advice, problems, duplicates, label_check
@@ -92,7 +94,8 @@ def find_network(arguments: argparse.Namespace):
     """
     if arguments.skip_labels:
         return None, "Labels were not checked, because of --skip-labels."
-    from vision101.training.backbones import build_backbone, cut_classifier  # loads TensorFlow
+    print("Loading TensorFlow")
+    from vision101.training.backbones import build_backbone, cut_classifier
 
     if arguments.run:
         from vision101.prediction import load_classifier

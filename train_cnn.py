@@ -22,6 +22,7 @@ from vision101.photos.lists import exclude_photos
 from vision101.photos.make_split import make_split
 from vision101.photos.sources import find_photos
 from vision101.runs import Run, list_constants
+from vision101.terminal import describe_device
 
 
 class Recipe(NamedTuple):
@@ -79,7 +80,7 @@ def main() -> None:
     from vision101.evaluation.report import finish_run
     from vision101.training import augmentation, models, schedule
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
-    from vision101.training.log import TrainingLog, describe_device
+    from vision101.training.log import TrainingLog
 
     keras.utils.set_random_seed(arguments.seed)
     examples = decode_split(split, class_names, arguments.image_size)

@@ -32,6 +32,7 @@ from vision101.photos.lists import exclude_photos
 from vision101.photos.make_split import make_split
 from vision101.photos.sources import find_photos
 from vision101.runs import Run, list_constants
+from vision101.terminal import describe_device
 
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # the article's
 IMAGE_SIZE = 224  # pixels per side: what most pretrained networks learned from
@@ -65,7 +66,7 @@ def main() -> None:
     from vision101.training.backbones import build_backbone, print_trainable, unfreeze_last_layers
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.features import compute_split_features
-    from vision101.training.log import TrainingLog, describe_device
+    from vision101.training.log import TrainingLog
 
     # The model: a frozen backbone, and a head to be trained.
     keras.utils.set_random_seed(arguments.seed)

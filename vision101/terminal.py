@@ -4,12 +4,15 @@ Where nobody watches (a pipe, a file, a notebook's `%run`), sentences are a line
 one line, without control characters.
 """
 
+import io
+import os
 import shutil
 import sys
 
 from tqdm import tqdm
 
 WIDTH = 100  # columns, where nobody watches: of tables
+NO_BREAK = "\ue000"  # stands for a space at which no line may end; rich knows of none
 
 
 class ProgressBar(tqdm):
@@ -32,22 +35,38 @@ class ProgressBar(tqdm):
 def say(*sentences: str) -> None:
     """Print a paragraph; on a terminal, it is wrapped at words."""
     paragraph = " ".join(sentences)
-    if sys.stdout.isatty():
-        _build_console().print(paragraph)
-    else:
-        print(paragraph)
+    print(lay_out(paragraph) if sys.stdout.isatty() else paragraph)
 
 
-def show_table(headings: list[str], rows: list[list[str]]) -> None:
-    """Print a table whose first column says what each row is about; the others are numbers."""
+def lay_out(content) -> str:
+    """Return a paragraph, or what `build_table` returned, in lines that the terminal holds."""
+    from rich.console import Console  # which Keras brings, and predict.py does without
+
+    width = shutil.get_terminal_size((WIDTH, 24)).columns
+    # Class names may look like markup or emoji: "[red]", ":rose:".
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        color_system=None,
+    )
+    console.print(content)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def build_table(headings: list[str], rows: list[list[str]]):
+    """Return a table whose first column says what each row is about; the others are numbers."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left", vertical="bottom")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(headings[0], overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    _build_console().print(table)
+    return table
 
 
 def count(number: int, noun: str) -> str:
@@ -68,9 +87,25 @@ def format_seconds(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _build_console():
-    from rich.console import Console  # which Keras brings, and predict.py does without
+def describe_epoch(title: str, logs: dict[str, float], seconds: float, best: bool) -> str:
+    """Return what came of an epoch; `logs` are Keras's, of `fit` with accuracy as its metric."""
+    return (
+        f"{title}: accuracy {100 * logs['accuracy']:.1f} %, validation "
+        f"{100 * logs['val_accuracy']:.1f} % (loss {logs['loss']:.2f}, {logs['val_loss']:.2f}), "
+        f"{format_seconds(seconds)}{', best' * best}"
+    )
 
-    # Class names may look like markup or emoji: "[red]", ":rose:".
-    options = {"markup": False, "emoji": False, "highlight": False}
-    return Console(width=shutil.get_terminal_size((WIDTH, 24)).columns, **options)
+
+def describe_device() -> str:
+    """Return where TensorFlow computes, and in which precision."""
+    import keras  # these take seconds
+    import tensorflow as tf
+
+    if gpus := tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpus[0])
+        device = f"GPU, {details.get('device_name', gpus[0].name)}"
+    else:
+        # Containers and batch systems grant fewer cores than there are.
+        cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0)
+        device = f"CPU, {count(len(cores), 'thread')}"
+    return f"Training on {device}, {keras.config.dtype_policy().name.replace('_', ' ')}"

@@ -1,8 +1,10 @@
 """Runs side by side: grouped fairly, tested rightly, and shown so that a person can read it."""
 
 import csv
+import html
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -83,7 +85,10 @@ def find_titles(outputs):
     return {run.title for run in runs}
 
 
-def unwrap(text):
+def read_page(outputs):
+    """Return the words of the newest comparison's page."""
+    page = max(outputs.glob("*-compare*/report.html"), key=lambda path: path.stat().st_mtime_ns)
+    text = html.unescape(re.sub("<[^>]*>", " ", page.read_text(encoding="utf-8")))
     return " ".join(text.split())
 
 
@@ -93,7 +98,7 @@ def run_compare(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["compare.py", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.setenv("COLUMNS", "80")
         compare.main()
         return capsys.readouterr()
 
@@ -107,8 +112,10 @@ def test_picture_page_and_table_are_written(run_compare, tmp_path):
     (folder,) = tmp_path.glob("*-compare")
     files = {path.name for path in folder.iterdir() if path.is_file()}
     assert files == {"comparison.png", "report.html", "table.md"}
-    assert str(folder) in shown.splitlines()[-1]
-    assert "tuned CNN is right where base CNN is wrong on 8 photos" in shown
+    assert str(folder / "report.html") in shown.splitlines()[-1]
+    assert shown.startswith("flowers, seed 0: tuned CNN is best, with 98 % balanced accuracy")
+    assert "better than base CNN by more than chance." in " ".join(shown.split())
+    assert "tuned CNN is right where base CNN is wrong on 8 photos" in read_page(tmp_path)
     assert complaints == ""
 
 
@@ -154,7 +161,7 @@ def test_different_splits_are_never_in_one_table(tmp_path):
     folders = [sorted(run.folder.name for run in runs) for runs in splits.values()]
     assert sorted(folders[:2]) == [["b", "c"], ["d"]]
     assert folders[2:] == [["a"]]
-    assert "Split 22222222, seed 2: flowers" in splits
+    assert list(splits)[1:] == ["flowers, seed 2, split 23232323", "flowers, seed 10"]
     assert sorted(map(len, compare_pairs(splits))) == [0, 0, 1]
 
 
@@ -192,10 +199,17 @@ def test_verdict_counts_the_pairs_of_all_splits(run_compare, tmp_path):
     for seed in range(3):
         make_run(tmp_path, f"a{seed}", "better", wrong=[30], seed=seed)
         make_run(tmp_path, f"b{seed}", "worse", wrong=range(9), seed=seed)
-    alone = unwrap(run_compare("--output-dir", tmp_path, tmp_path / "a0", tmp_path / "b0").out)
+    run_compare("--output-dir", tmp_path, tmp_path / "a0", tmp_path / "b0")
+    alone = read_page(tmp_path)
     assert "one pair compared" in alone
     assert "more than chance (p = 0.021)" in alone
-    together = unwrap(run_compare("--output-dir", tmp_path).out)
+    shown = run_compare("--output-dir", tmp_path).out
+    assert shown.count("its lead may be chance") == 3
+    over_seeds = (
+        "better is best, with 97.5 ± 0.0 % balanced accuracy over 3 seeds; ahead of worse on"
+    )
+    assert f"{over_seeds} 3 of 3 shared seeds." in " ".join(shown.split())
+    together = read_page(tmp_path)
     assert "3 pairs compared in all" in together
     assert together.count("may be chance (p = 0.064)") == 3
 
@@ -274,9 +288,11 @@ def test_runs_of_an_earlier_version_are_another_recipe_under_their_own_title(tmp
 def test_coverage_compares_for_one_target_only(run_compare, tmp_path):
     make_run(tmp_path, "a", "base CNN", range(4))
     make_run(tmp_path, "b", "tuned CNN", range(2))
-    assert "--target-accuracy differs" not in unwrap(run_compare("--output-dir", tmp_path).out)
+    run_compare("--output-dir", tmp_path)
+    assert "--target-accuracy differs" not in read_page(tmp_path)
     make_run(tmp_path, "c", "tuned CNN", range(2), target_accuracy=0.99)
-    shown = unwrap(run_compare("--output-dir", tmp_path).out)
+    run_compare("--output-dir", tmp_path)
+    shown = read_page(tmp_path)
     assert "--target-accuracy differs" in shown
     assert "tuned CNN, target accuracy 0.99: 99.0 %;" in shown
 
@@ -303,7 +319,7 @@ def test_runs_from_another_system_compare(tmp_path):
     runs = read_runs(tmp_path)
     splits = group_by_split(runs)
     assert [len(group) for group in splits.values()] == [3, 1]
-    assert list(splits)[1].endswith(": flowers")
+    assert list(splits) == ["flowers, seed 0", "flowers, seed 1"]
     (groups,) = group_by_recipe(runs).values()
     assert {group.title: list(group.scores) for group in groups}["transfer"] == [0, 1]
 
@@ -378,7 +394,8 @@ def test_predictions_about_other_photos_are_not_tested(run_compare, tmp_path):
     for name in ("a", "b", "c"):
         make_run(tmp_path, name, f"CNN {name}")
     damage(tmp_path / "b" / "predictions.csv", "unseen 5 ", "unseen 55 ")
-    shown = unwrap(run_compare("--output-dir", tmp_path).out)
+    run_compare("--output-dir", tmp_path)
+    shown = read_page(tmp_path)
     assert "2 pairs could not be tested: their predictions.csv are not about" in shown
     assert "CNN a and CNN c are right on the same photos" in shown
 
@@ -427,9 +444,10 @@ def test_thirty_runs_can_be_read(run_compare, tmp_path, check_page):
         title = f"network_{number}_with_a_name_that_no_phone_can_show_in_one_line <b>"
         make_run(tmp_path, f"run-{number}", title, wrong, number % 2)
     shown, _ = run_compare("--output-dir", tmp_path)
-    # All but the last line, which is the path of a folder.
-    assert max(map(len, shown.splitlines()[:-1])) <= 100
-    assert "... and 90 more pairs, see report.html." in shown
+    # All but the last line, which is the path of a page.
+    assert max(map(len, shown.splitlines()[:-1])) <= 80
+    assert len(shown.splitlines()) <= 22  # a screen, less a line that wraps, and the prompt
+    assert " ".join(shown.split()).count("is best, with ") == 2
     (folder,) = tmp_path.glob("*-compare")
     # Labels of rows are 11 points, at 150 dots an inch: 23 dots.
     assert Image.open(folder / "comparison.png").height > 30 * 2 * 23

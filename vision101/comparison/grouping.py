@@ -37,11 +37,12 @@ def group_by_split(runs: list[ComparedRun]) -> dict[str, list[ComparedRun]]:
     for run in sorted(runs, key=lambda run: run.score, reverse=True):
         groups[run.config["split_hash"]].append(run)
     splits = {}
-    for group in groups.values():
-        photos, config = group[0].photos_name, group[0].config
-        heading = f"Split {config['split_hash'][:8]}, seed {config['seed']}: {photos}"
-        splits[photos, config["seed"], heading] = _tell_apart(group, "name", "target_accuracy")
-    return {key[-1]: splits[key] for key in sorted(splits)}
+    keys = ((runs[0].photos_name, runs[0].config["seed"], key) for key, runs in groups.items())
+    for photos, seed, split_hash in sorted(keys):
+        heading = f"{photos}, seed {seed}"
+        heading += f", split {split_hash[:8]}" if heading in splits else ""
+        splits[heading] = _tell_apart(groups[split_hash], "name", "target_accuracy")
+    return splits
 
 
 def group_by_recipe(runs: list[ComparedRun]) -> dict[str, list[SeedGroup]]:

@@ -9,6 +9,7 @@ from vision101.files import read_table
 from vision101.finished_runs import list_runs, read_run
 from vision101.run_format import refuse_damage
 from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME
+from vision101.terminal import count
 
 
 class ComparedRun(NamedTuple):
@@ -70,9 +71,8 @@ def load_runs(folders: list[Path], output_folder: Path) -> tuple[list[ComparedRu
     started = [] if folders else sorted(path.parent for path in output_folder.glob("*/config.json"))
     unfinished = [path.name for path in started if not (path / "results.json").exists()]
     if unfinished:
-        runs_did = "1 run did" if len(unfinished) == 1 else f"{len(unfinished)} runs did"
-        names = ", ".join(unfinished)
-        left_out.append(f"{runs_did} not finish: {names}; go on with --resume, or remove them")
+        number, names = count(len(unfinished), "run"), ", ".join(unfinished)
+        left_out.append(f"{number} did not finish: {names}; go on with --resume, or remove them")
     return runs, left_out
 
 

@@ -1,9 +1,7 @@
 """The comparison of runs as a person reads it: tables, sentences, a picture and a page."""
 
-import functools
 import itertools
 import math
-import shutil
 import statistics
 import textwrap
 from collections.abc import Sequence
@@ -14,17 +12,19 @@ from vision101.comparison.grouping import SeedGroup
 from vision101.comparison.reading import ComparedRun
 from vision101.comparison.significance import SIGNIFICANCE_LEVEL, Pair
 from vision101.errors import shown_path
+from vision101.evaluation.verdict import format_interval, format_percent
 from vision101.files import write_atomically
 from vision101.pages import embed_picture, write_report
 from vision101.runs import PAGE_NAME, PREDICTIONS_NAME
+from vision101.terminal import build_table, count, format_seconds, lay_out
 
 PICTURE_NAME = "comparison.png"
 
-# Pairs of each split that are shown at once: by the terminal, and by the page before one asks.
+# Pairs of each split that the page shows before one asks.
 SHOWN_PAIRS = 15
 
-# Characters of a table's first column and of its headings, before they take another line.
-LABEL_WIDTH, HEADING_WIDTH = 28, 10
+# Lines that the terminal shows at once, less those that say where the rest is.
+SCREEN_LINES = 20
 
 
 class Table(NamedTuple):
@@ -33,12 +33,14 @@ class Table(NamedTuple):
     caption: str
     headings: list[str]
     rows: list[list[str]]
+    shown: int = 2  # columns on the terminal: the first ones
 
 
 class Section(NamedTuple):
     """A part of the comparison: tables, and what they say."""
 
     heading: str
+    summary: str  # the verdict, in a sentence or two
     tables: list[Table]  # what one would put into a README
     notes: list[str]  # sentences about the whole section
     verdicts: Sequence[str] = ()  # a sentence about each pair of runs
@@ -47,6 +49,7 @@ class Section(NamedTuple):
 
 TERMS = Section(
     "What the columns mean",
+    "",
     [],
     [
         "The intervals do not know of chance in training, which comes on top: train with several "
@@ -71,7 +74,8 @@ def describe_splits(splits: dict[str, list[ComparedRun]], pairs: list[list[Pair]
         places = Table("Where these runs and their photos lie", ["run", "folder", "photos"], rows)
         notes = _note_tests(runs, len(split_pairs), total)
         verdicts = [_judge_pair(pair) for pair in split_pairs]
-        sections.append(Section(heading, _tabulate_runs(runs), notes, verdicts, places))
+        summary, tables = _judge_best(runs, split_pairs), _tabulate_runs(runs)
+        sections.append(Section(heading, summary, tables, notes, verdicts, places))
     return sections
 
 
@@ -95,22 +99,32 @@ def _tabulate_runs(runs: list[ComparedRun]) -> list[Table]:
     )
     columns = ["run", "unseen", "validation", *(name.replace("_", " ") for name in names)]
     cost_columns = ["run", "parameters", "features", "training", "prediction"]
-    return [Table(caption, columns, scores), Table("What they cost.", cost_columns, costs)]
+    return [Table(caption, columns, scores, shown=3), Table("What they cost.", cost_columns, costs)]
+
+
+def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
+    """Return the verdict on the runs on one split, of which the first one has the best score."""
+    best, *others = runs
+    unseen = best.results["unseen"]
+    interval = format_interval(unseen["balanced_accuracy_interval"])
+    photos = count(unseen["count"], "unseen photo")
+    score = f"{format_percent(best.score)} balanced accuracy ({interval}) on {photos}"
+    if not others:
+        return f"{best.title} has {score}; nothing to compare with on this split."
+    ahead = [pair.p_value for pair in pairs if pair.better == best.title]
+    sure = sum(p_value < SIGNIFICANCE_LEVEL for p_value in ahead)
+    if not sure:
+        lead = "its lead may be chance"
+    elif len(others) == 1:
+        lead = f"better than {others[0].title} by more than chance"
+    else:
+        beaten = "all" if sure == len(others) else f"{sure} of the"
+        lead = f"better than {beaten} {len(others)} others by more than chance"
+    return f"{best.title} is best, with {score}; {lead}."
 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
-
-
-def format_seconds(seconds: float | None) -> str:
-    """Return a duration in the unit that a person would use."""
-    if seconds is None:
-        return "-"
-    if seconds < 1:
-        return f"{1000 * seconds:.2g} ms" if seconds < 0.1 else f"{1000 * seconds:.0f} ms"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _note_tests(runs: list[ComparedRun], pairs: int, total: int) -> list[str]:
@@ -132,12 +146,8 @@ def _note_tests(runs: list[ComparedRun], pairs: int, total: int) -> list[str]:
         )
     if missing := math.comb(len(runs), 2) - pairs:
         problem = f"their {PREDICTIONS_NAME} are not about the same photos"
-        notes.append(f"{_count(missing, 'pair')} could not be tested: {problem}.")
+        notes.append(f"{count(missing, 'pair')} could not be tested: {problem}.")
     return notes
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _judge_pair(pair: Pair) -> str:
@@ -147,7 +157,7 @@ def _judge_pair(pair: Pair) -> str:
     p_value = "p < 0.001" if pair.p_value < 0.001 else f"p = {pair.p_value:.3f}"
     return (
         f"{pair.better} is right where {pair.other} is wrong on "
-        f"{_count(pair.better_only, 'photo')}, the other way round on {pair.other_only}: "
+        f"{count(pair.better_only, 'photo')}, the other way round on {pair.other_only}: "
         f"{verdict} ({p_value}). Both are right on {pair.both_right}, both wrong on "
         f"{pair.both_wrong}."
     )
@@ -181,10 +191,24 @@ def describe_recipes(photo_sets: dict[str, list[SeedGroup]]) -> list[Section]:
             "much as the seeds differ, and scores of different seeds do not compare."
         ]
         if missing := math.comb(len(groups), 2) - len(differences):
-            pairs = f"{_count(missing, 'pair')} of recipes without two seeds in common"
+            pairs = f"{count(missing, 'pair')} of recipes without two seeds in common"
             notes.append(f"{pairs} could not be compared.")
-        sections.append(Section(f"Recipes over seeds: {photos}", tables, notes))
+        heading = f"{photos}, recipes over seeds"
+        sections.append(Section(heading, _judge_best_recipe(groups), tables, notes))
     return sections
+
+
+def _judge_best_recipe(groups: list[SeedGroup]) -> str:
+    """Return the verdict on recipes, of which the first one has the best mean."""
+    best, *others = groups
+    (mean, *_), seeds = _format_scores(best.scores, []), count(len(best.scores), "seed")
+    verdict = f"{best.title} is best, with {mean} % balanced accuracy over {seeds}"
+    for other in others[:1]:
+        shared = best.scores.keys() & other.scores.keys()
+        ahead = sum(best.scores[seed] > other.scores[seed] for seed in shared)
+        if shared:
+            verdict += f"; ahead of {other.title} on {ahead} of {count(len(shared), 'shared seed')}"
+    return f"{verdict}."
 
 
 def _format_scores(scores: dict[int, float], seeds: list[int], sign: str = "") -> list[str]:
@@ -197,42 +221,18 @@ def _format_scores(scores: dict[int, float], seeds: list[int], sign: str = "") -
 
 
 def print_sections(sections: list[Section]) -> None:
-    """Print the comparison; of many pairs only the first of each section."""
-    width = shutil.get_terminal_size((100, 24)).columns
-    fill = functools.partial(textwrap.fill, width=width, break_on_hyphens=False)
-    for section in sections:
-        print(f"\n{section.heading}\n{'=' * len(section.heading)}")
-        for table in section.tables:
-            print("\n" + fill(table.caption))
-            _print_table(table, width)
-        for note in section.notes:
-            print("\n" + fill(note))
-        for verdict in section.verdicts[:SHOWN_PAIRS]:
-            print(fill(verdict, initial_indent="- ", subsequent_indent="  "))
-        if more := section.verdicts[SHOWN_PAIRS:]:
-            print(f"... and {_count(len(more), 'more pair')}, see {PAGE_NAME}.")
-
-
-def _print_table(table: Table, width: int) -> None:
-    """Print a table; columns that do not fit beside the others go below them."""
-    labels, *columns = zip(table.headings, *table.rows, strict=True)
-    label_width = min(LABEL_WIDTH, max(map(len, labels)))
-    # A long heading takes several lines.
-    widths = [
-        max(map(len, [heading[:HEADING_WIDTH], *heading.split(), *cells]))
-        for heading, *cells in columns
-    ]
-    while columns:
-        ends = itertools.accumulate(widths, lambda end, size: end + 2 + size, initial=label_width)
-        count = max(1, sum(end <= width for end in ends) - 1)
-        sizes = [label_width, *widths[:count]]
-        print()
-        for row in zip(labels, *columns[:count], strict=True):
-            # On as many lines as its longest cell takes.
-            for line in itertools.zip_longest(*map(textwrap.wrap, row, sizes), fillvalue=""):
-                numbers = map(str.rjust, line[1:], sizes[1:])
-                print("  ".join([line[0].ljust(label_width), *numbers]).rstrip())
-        del columns[:count], widths[:count]
+    """Print the verdict of each section, and of their tables what a screen has room for."""
+    shown = [lay_out(f"{section.heading}: {section.summary}") for section in sections]
+    room = SCREEN_LINES - len("\n".join(shown).splitlines())
+    for number, section in enumerate(sections):
+        table = section.tables[0]
+        headings, *rows = (row[: table.shown] for row in (table.headings, *table.rows))
+        lines = lay_out(build_table(headings, rows)).splitlines()
+        if room > 4:
+            kept = lines if len(lines) <= room - 2 else [*lines[: room - 3], "..."]
+            shown[number] += "\n\n" + "\n".join(kept) + "\n"
+            room -= len(kept) + 2
+    print("\n".join(shown).rstrip())
 
 
 def format_markdown(sections: list[Section]) -> str:
@@ -311,4 +311,4 @@ def finish_comparison(folder: Path, sections: list[Section]) -> None:
         comparison_picture=embed_picture(folder / PICTURE_NAME),
         shown_pairs=SHOWN_PAIRS,
     )
-    print(f"\nPicture, page and table are in {shown_path(folder)}")
+    print(f"\nAll tables, all pairs and a picture: open {shown_path(folder / PAGE_NAME)}")

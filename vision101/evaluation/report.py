@@ -21,7 +21,7 @@ from vision101.pages import embed_picture, write_report
 from vision101.photos.split import EVALUATED_SUBSETS
 from vision101.portable import export_model
 from vision101.runs import PAGE_NAME, Run
-from vision101.terminal import say, show_table
+from vision101.terminal import build_table, lay_out, say
 
 # Photos on the page: of the mistakes, and of the correct predictions with the least confidence.
 MISTAKES_SHOWN = 24
@@ -114,7 +114,7 @@ def print_results(run: Run, evaluation: Evaluation, other: FinishedRun | None) -
     say(*verdict.describe_acceptance(evaluation.confidence, never))
     print()
     say(f"{run.title}, on photos that it was not trained on, with 95 % intervals:")
-    show_table(*verdict.tabulate_scores(scores))
+    print(lay_out(build_table(*verdict.tabulate_scores(scores))))
     print()
     seconds = sum(run.seconds.values())
     say(verdict.describe_training(len(run.split["train"]), run.best_epoch, run.epochs, seconds))

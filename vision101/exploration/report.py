@@ -16,6 +16,7 @@ from vision101.exploration.plots import CLASSES_SHOWN
 from vision101.pages import embed_picture, write_report
 from vision101.photos.index import Photo, list_classes
 from vision101.runs import PAGE_NAME
+from vision101.terminal import count, say
 
 # Findings of a kind that the page shows; the lists beside it have all of them.
 LISTED = 200
@@ -73,17 +74,20 @@ def write_page(folder: Path, found: Exploration) -> None:
 
 def print_summary(folder: Path, found: Exploration) -> None:
     """Print what was found in a few lines, and where to look."""
-    across_count = _count_across_classes(found.duplicates)
-    print(f"\n{len(found.photos)} photos of {len(list_classes(found.photos))} classes")
-    print(f"Files to look at: {_count_kinds(found.problems) or 'none'}")
-    print(f"Pairs of duplicates: {len(found.duplicates)}, {across_count} of them across classes")
+    findings = [f"files to look at: {_count_kinds(found.problems) or 'none'}"]
+    pairs = count(len(found.duplicates), "pair")
+    findings.append(
+        f"{pairs} of duplicates, {_count_across_classes(found.duplicates)} across classes"
+    )
     if found.label_check.accuracy is not None:
-        print(f"Label issues: {len(found.label_check.issues)}")
-    print(found.label_check.note)
+        findings.append(count(len(found.label_check.issues), "label issue"))
+    classes = f"{count(len(found.photos), 'photo')} of {len(list_classes(found.photos))} classes"
+    print()
+    say(f"{classes}: {'; '.join(findings[::-1])}.", found.label_check.note)
     print("\nFor training:")
     for advice in found.advice:
-        print(f"  {advice.topic}: {advice.suggestion}")
-    print(f"\nLook at {shown_path(folder / PAGE_NAME)}")
+        say(f"- {advice.topic}: {advice.suggestion}")
+    print(f"\nNext: open {shown_path(folder / PAGE_NAME)}")
 
 
 def _describe(finding: FileProblem | DuplicatePair | LabelIssue) -> dict:

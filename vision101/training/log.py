@@ -1,32 +1,16 @@
 """The log of a training: every epoch, the weights of the best one, and what it takes to go on."""
 
 import json
-import os
 import signal
 import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from vision101.errors import UserError, shown_path
 from vision101.files import write_atomically, write_table
 from vision101.runs import LOG_NAME, Run
-from vision101.terminal import ProgressBar, format_seconds, say
-
-
-def describe_device() -> str:
-    """Return where training runs, and in which precision."""
-    device = "CPU"
-    if gpus := tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(gpus[0])
-        device = f"GPU, {details.get('device_name', gpus[0].name)}"
-    else:
-        # Containers and batch systems grant fewer cores than there are.
-        cores = len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0))
-        device = f"CPU, {cores} thread{'s' * (cores > 1)}"
-    precision = keras.config.dtype_policy().name.replace("mixed_", "mixed ")
-    return f"Training on {device}, {precision}"
+from vision101.terminal import ProgressBar, describe_epoch, say
 
 
 class TrainingLog(keras.callbacks.Callback):
@@ -105,11 +89,7 @@ class TrainingLog(keras.callbacks.Callback):
                 "try --precision float32, or a smaller learning rate, at the top of the script"
             )
         best = logs["val_accuracy"] > self.best_accuracy
-        say(
-            f"{self.title}: accuracy {100 * logs['accuracy']:.1f} %, validation "
-            f"{100 * logs['val_accuracy']:.1f} % (loss {logs['loss']:.2f}, {logs['val_loss']:.2f}),"
-            f" {format_seconds(time.monotonic() - self.start)}{', best' * best}"
-        )
+        say(describe_epoch(self.title, logs, time.monotonic() - self.start, best))
         if best:
             self.best_accuracy = float(logs["val_accuracy"])
             self.best_weights = self.model.get_weights()
