@@ -44,16 +44,13 @@ def lay_out(content) -> str:
 
     width = shutil.get_terminal_size((WIDTH, 24)).columns
     # Class names may look like markup or emoji: "[red]", ":rose:".
-    console = Console(
-        file=io.StringIO(),
-        width=width,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        color_system=None,
-    )
+    plain = {"markup": False, "emoji": False, "highlight": False, "color_system": None}
+    console = Console(file=io.StringIO(), width=width, **plain)
+    if isinstance(content, str):
+        content = content.replace(" %", f"{NO_BREAK}%").replace("± ", f"±{NO_BREAK}")
     console.print(content)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    lines = console.file.getvalue().replace(NO_BREAK, " ").splitlines()
+    return "\n".join(map(str.rstrip, lines))
 
 
 def build_table(headings: list[str], rows: list[list[str]]):

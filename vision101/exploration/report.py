@@ -74,16 +74,14 @@ def write_page(folder: Path, found: Exploration) -> None:
 
 def print_summary(folder: Path, found: Exploration) -> None:
     """Print what was found in a few lines, and where to look."""
-    findings = [f"files to look at: {_count_kinds(found.problems) or 'none'}"]
-    pairs = count(len(found.duplicates), "pair")
-    findings.append(
-        f"{pairs} of duplicates, {_count_across_classes(found.duplicates)} across classes"
+    photos, pairs = count(len(found.photos), "photo"), count(len(found.duplicates), "pair")
+    checked = found.label_check.accuracy is not None
+    issues = f"{count(len(found.label_check.issues), 'label issue')}; " * checked
+    say(
+        f"\n{photos} of {len(list_classes(found.photos))} classes: {issues}{pairs} of duplicates, "
+        f"{_count_across_classes(found.duplicates)} across classes; files to look at: "
+        f"{_count_kinds(found.problems) or 'none'}. {found.label_check.note}"
     )
-    if found.label_check.accuracy is not None:
-        findings.append(count(len(found.label_check.issues), "label issue"))
-    classes = f"{count(len(found.photos), 'photo')} of {len(list_classes(found.photos))} classes"
-    print()
-    say(f"{classes}: {'; '.join(findings[::-1])}.", found.label_check.note)
     print("\nFor training:")
     for advice in found.advice:
         say(f"- {advice.topic}: {advice.suggestion}")

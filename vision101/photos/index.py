@@ -15,6 +15,7 @@ from vision101.photos.layouts import describe_layout, find_class_folders, list_v
 from vision101.photos.reading import UnreadablePhotoError, read_ahead, read_file, read_photo
 from vision101.photos.sources import PAINTED_MARK, PhotoSource
 from vision101.photos.strays import describe_strays
+from vision101.terminal import say
 
 # 16 x 16 bits tell photos of one flower apart, but see through resizing, compression, recolouring.
 PERCEPTUAL_HASH_SIZE = 16
@@ -131,7 +132,7 @@ def keep_readable(photos: list[Photo], source: PhotoSource) -> list[Photo]:
         problem = f"class folder {empty[0]!r} has no photo that can be read; add some or remove it"
     if problem:
         raise UserError(f"--data {shown_path(source.data)}: {problem}")
-    print(describe_classes([photo.class_name for photo in readable]))
+    say(describe_classes([photo.class_name for photo in readable]))
     return readable
 
 
