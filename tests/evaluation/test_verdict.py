@@ -40,7 +40,7 @@ def test_few_photos_leave_a_score_uncertain():
     verdict, warning = describe_accuracy(CLASSES, unseen)
     assert "75 % of unseen photos right (56 to 89 %)" in verdict
     assert warning == "24 unseen photos: this score is uncertain by ± 19 points."
-    assert "add photos" in suggest_next_steps("report.html", "python predict.py", unseen)[2]
+    assert "Add photos" in suggest_next_steps("report.html", "python predict.py", unseen)[2]
 
 
 def test_guessing_is_named_as_such_and_knows_unequal_classes():

@@ -96,12 +96,11 @@ def finish_run(
     )
     export_model(run, model)
     run.remove_checkpoints()
-    print("\nNext:")
     newest = run.folder.parent == OUTPUTS_FOLDER  # where predict.py looks
     which = "" if newest else f"--run {shlex.quote(shown_path(run.folder))} "
     command = f"python predict.py {which}photo.jpg"
     page = shown_path(run.folder / PAGE_NAME)
-    print(*verdict.suggest_next_steps(page, command, results["unseen"]), sep="\n")
+    print("\nNext:", *verdict.suggest_next_steps(page, command, results["unseen"]), sep="\n- ")
 
 
 def print_results(run: Run, evaluation: Evaluation, other: FinishedRun | None) -> None:

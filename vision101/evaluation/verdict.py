@@ -161,7 +161,7 @@ def suggest_next_steps(page: str, predict: str, unseen: dict) -> list[str]:
         predict: The command that predicts with the run.
         unseen: As above.
     """
-    steps = [f"- open {page}", f"- {predict}"]
+    steps = [f"Open {page}", f"Predict: {predict}"]
     if _measure_uncertainty(unseen) > UNCERTAIN_BY:
-        steps.append("- add photos of each class: so few leave much to chance")
+        steps.append("Add photos of each class: so few leave much to chance")
     return steps
