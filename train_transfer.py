@@ -71,7 +71,7 @@ def main() -> None:
     # The model: a frozen backbone, and a head to be trained.
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
-    print(describe_device())
+    print(describe_device(), f"Loading {arguments.backbone}", sep="\n")
     backbone = build_backbone(arguments.backbone, arguments.weights, arguments.image_size)
     head = models.build_head(len(class_names), backbone.model.output_shape[-1])
     model = models.join_backbone_and_head(backbone.model, head)

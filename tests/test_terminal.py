@@ -7,9 +7,9 @@ import pytest
 
 from vision101.evaluation.verdict import tabulate_scores
 from vision101.terminal import (
+    EpochBar,
     ProgressBar,
     build_table,
-    describe_epoch,
     format_seconds,
     lay_out,
     say,
@@ -79,14 +79,16 @@ def test_on_a_terminal_a_bar_stays_and_that_of_an_epoch_goes(watch):
     assert terminal.getvalue().endswith("\r")
 
 
-def test_an_epoch_is_a_line_that_fits_a_terminal():
+def test_an_epoch_leaves_a_line_that_fits_a_terminal(watch):
+    terminal = watch()
+    bar = EpochBar(160, 160, steps=2)
+    bar.start -= 12.2
+    bar.update(2)
     logs = {"accuracy": 0.4118, "val_accuracy": 0.875, "loss": 1.3, "val_loss": 0.75}
-    line = describe_epoch("Epoch 160/160", logs, seconds=12.4, best=True)
-    assert line == (
-        "Epoch 160/160: accuracy 41.2 %, validation 87.5 % (loss 1.30, 0.75), 12 s, best"
-    )
+    bar.finish(logs, best=True)
+    line = "Epoch 160/160: accuracy 41.2 %, validation 87.5 % (loss 1.30, 0.75), 12 s, best"
+    assert terminal.getvalue().endswith(f"\r{line}\n")
     assert len(line) <= 80
-    assert describe_epoch("Epoch 1/2", logs, 2.0, best=False).endswith("2 s")
 
 
 def test_balanced_accuracy_is_shown_only_where_it_is_another_number():

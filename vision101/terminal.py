@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import sys
+import time
 
 from tqdm import tqdm
 
@@ -27,9 +28,28 @@ class ProgressBar(tqdm):
         quiet = options.pop("disable", False)
         if not watched and not quiet and not options.get("delay") and options.get("leave", True):
             number = len(iterable) if total is None else total
-            print(f"{desc}: {number:,}{unit}", flush=True)
+            plural = unit if number != 1 else unit.removesuffix("s")
+            print(f"{desc}: {number:,}{plural}", flush=True)
         options |= {"disable": quiet or not watched, "dynamic_ncols": True}
         super().__init__(iterable, desc, total, unit=unit, **options)
+
+
+class EpochBar(ProgressBar):
+    """The bar of an epoch of `fit`, which leaves a line in its place."""
+
+    def __init__(self, epoch: int, epochs: int, steps: int):
+        self.title, self.start = f"Epoch {epoch}/{epochs}", time.monotonic()
+        super().__init__(desc=self.title, total=steps, unit=" steps", leave=False)
+
+    def finish(self, logs: dict[str, float], best: bool) -> None:
+        """Show what came of the epoch; `logs` are Keras's, with accuracy as the metric."""
+        self.close()
+        train, validation = 100 * logs["accuracy"], 100 * logs["val_accuracy"]
+        seconds = format_seconds(time.monotonic() - self.start)
+        say(
+            f"{self.title}: accuracy {train:.1f} %, validation {validation:.1f} % (loss "
+            f"{logs['loss']:.2f}, {logs['val_loss']:.2f}), {seconds}{', best' * best}"
+        )
 
 
 def say(*sentences: str) -> None:
@@ -82,15 +102,6 @@ def format_seconds(seconds: float | None) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def describe_epoch(title: str, logs: dict[str, float], seconds: float, best: bool) -> str:
-    """Return what came of an epoch; `logs` are Keras's, of `fit` with accuracy as its metric."""
-    return (
-        f"{title}: accuracy {100 * logs['accuracy']:.1f} %, validation "
-        f"{100 * logs['val_accuracy']:.1f} % (loss {logs['loss']:.2f}, {logs['val_loss']:.2f}), "
-        f"{format_seconds(seconds)}{', best' * best}"
-    )
 
 
 def describe_device() -> str:

@@ -308,12 +308,15 @@ def transfer_outputs(run_script, finished_run, painted_folder, backbone_file, tm
 def test_script_shows_what_is_frozen_and_the_cnn_beside_it(transfer_outputs):
     run_folder, outcome = transfer_outputs
     assert "small" in run_folder.name
-    lines = [line for line in outcome.out.splitlines() if line.startswith(("Frozen", "Trained"))]
+    lines = [line for line in outcome.out.splitlines() if line.startswith(("Frozen:", "Trained:"))]
     frozen, head, _, tuned = lines
     assert "conv2d" in frozen
     assert "conv2d" not in head
     assert "probabilities" in head
     assert "conv2d" in tuned
+    layers = (run_folder / "layers.csv").read_text().splitlines()
+    assert layers[0] == "layer,weights,trained"
+    assert layers[1].startswith("conv2d") and layers[1].endswith(",yes")
     assert "--fine-tune 40: the backbone has 6 layers" in outcome.out
     assert "augmented CNN on painted sample photos" in outcome.out
     assert (run_folder / "plots" / "side-by-side.png").is_file()

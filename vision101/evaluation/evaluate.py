@@ -155,7 +155,7 @@ def predict(call: Callable, inputs: np.ndarray, description: str | None = None) 
     if not len(inputs):  # XLA takes no empty batch; one of zeros tells the outputs' shapes
         return [output[:0] for output in call(np.zeros((1, *inputs.shape[1:]), np.float32))]
     starts, hidden = range(0, len(inputs), BATCH_SIZE), description is None
-    progress = ProgressBar(starts, f"Predicting {description}", unit=" batches", disable=hidden)
+    progress = ProgressBar(starts, f"Predicting {description}", unit=" steps", disable=hidden)
     batches = [call(inputs[start : start + BATCH_SIZE]) for start in progress]
     return [np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)]
 

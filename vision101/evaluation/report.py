@@ -50,6 +50,7 @@ def finish_run(
     Raises:
         UserError: A file cannot be written. If it is a picture or the page, the run is complete.
     """
+    print("Saving the model")
     results = evaluation.scores | {
         "gap": evaluation.gap,
         "confidence": evaluation.confidence,
@@ -63,7 +64,7 @@ def finish_run(
     other = find_run_on_split(run.folder.parent, beside, run.split) if beside else None
     print_results(run, evaluation, other)
 
-    print("\nDrawing pictures")
+    print("Drawing pictures")
     pictures = {
         "curves": plots.plot_curves(run),
         "confusion": plots.plot_confusion(run, evaluation),
@@ -112,7 +113,7 @@ def print_results(run: Run, evaluation: Evaluation, other: FinishedRun | None) -
     never = verdict.find_never_accepted(names, probabilities, accepted)
     say(*verdict.describe_acceptance(evaluation.confidence, never))
     print()
-    say(f"{run.title}, on photos that it was not trained on, with 95 % intervals:")
+    say(f"{run.title}, with 95 % intervals:")
     print(lay_out(build_table(*verdict.tabulate_scores(scores))))
     print()
     seconds = sum(run.seconds.values())

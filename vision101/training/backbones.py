@@ -187,20 +187,18 @@ def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -
 
 
 def print_trainable(model: keras.Model, folder: Path) -> None:
-    """Print which layers of a model are frozen and which are trained, a line each, and write all of
-    them to `layers.csv` in a run's folder.
-
-    Raises:
-        AssertionError: A frozen layer has weights that would be trained.
+    """Print which layers of a model are frozen and which are trained, a line each; write all to
+    `layers.csv` in a run's folder; and assert that frozen ones have no weights to be trained.
     """
-    layers = [layer for layer in model.layers if layer.weights]
-    for flag, verb in ((False, "Frozen"), (True, "Trained")):
-        chosen = [layer for layer in layers if layer.trainable == flag]
-        assert flag or not any(layer.trainable_weights for layer in chosen)
-        weights = sum(layer.count_params() for layer in chosen)
-        names = [layer.name for layer in chosen]
+    rows = []
+    for flag, verb, trained in ((False, "Frozen", "no"), (True, "Trained", "yes")):
+        layers = [each for each in model.layers if each.weights and each.trainable == flag]
+        assert flag or not any(layer.trainable_weights for layer in layers)
+        rows += [(layer.name, layer.count_params(), trained) for layer in layers]
+        names, weights = (
+            [layer.name for layer in layers],
+            sum(layer.count_params() for layer in layers),
+        )
         shown = f"{names[0]} … {names[-1]}" if len(names) > 3 else ", ".join(names) or "none"
         say(f"{verb}: {count(len(names), 'layer')} with {count(weights, 'weight')}: {shown}")
-    answers = ["no", "yes"]
-    rows = [(layer.name, layer.count_params(), answers[layer.trainable]) for layer in layers]
     write_table(folder / "layers.csv", ("layer", "weights", "trained"), rows)

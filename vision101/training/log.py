@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 
 import keras
 import numpy as np
@@ -10,22 +9,20 @@ import numpy as np
 from vision101.errors import UserError, shown_path
 from vision101.files import write_atomically, write_table
 from vision101.runs import LOG_NAME, Run
-from vision101.terminal import ProgressBar, describe_epoch, say
+from vision101.terminal import EpochBar, say
 
 
 class TrainingLog(keras.callbacks.Callback):
-    """Shows and logs every epoch, and keeps the weights of the best one: that with the best
-    validation accuracy, the first of several.
+    """Shows and logs every epoch, and keeps the weights of the one with the best validation
+    accuracy, the first of several.
 
-    After every epoch, `log.csv` and a checkpoint are written atomically. An interrupted run goes
-    on from that checkpoint. Keras's own BackupAndRestore forgets the best score, so that a worse
-    epoch could replace a better one.
+    After every epoch, `log.csv` and a checkpoint are written atomically; an interrupted run goes on
+    from there. (Keras's BackupAndRestore forgets the best score: a worse epoch could replace a
+    better one.) Ctrl-C, or SIGTERM, ends the training after the step, and the run is completed with
+    the best epoch so far; a second one interrupts as it does elsewhere.
 
-    Ctrl-C, or SIGTERM, ends the training after the step: the run is completed with the best epoch
-    so far. A second one interrupts as it does elsewhere.
-
-    The `history` of the run is filled, and `stopped` where it was stopped. The phase is the name of
-    this `fit` among those of the run, and the epochs are those of the whole training.
+    The run's `history` is filled, and `stopped` where it was. The phase is the name of this `fit`
+    among those of the run, and the epochs are those of the whole training.
 
     Raises:
         UserError: In `fit`, after an epoch in which the loss became infinite or NaN.
@@ -44,8 +41,7 @@ class TrainingLog(keras.callbacks.Callback):
             with np.load(self.path) as saved:
                 for variable, name in _name_variables(self.model):
                     variable.assign(saved[name])
-                numbers = range(len(self.best_weights))
-                self.best_weights = [saved[f"best/{number}"] for number in numbers]
+                self.best_weights = [saved[f"best/{n}"] for n in range(len(self.best_weights))]
         signals = (signal.SIGINT, signal.SIGTERM)
         self.handlers = {number: signal.signal(number, self.stop) for number in signals}
 
@@ -62,10 +58,7 @@ class TrainingLog(keras.callbacks.Callback):
         )
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.monotonic()
-        self.title = f"Epoch {epoch + 1}/{self.epochs}"
-        steps = self.params["steps"]
-        self.bar = ProgressBar(total=steps, desc=self.title, unit=" steps", leave=False)
+        self.bar = EpochBar(epoch + 1, self.epochs, self.params["steps"])
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
@@ -73,28 +66,26 @@ class TrainingLog(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.close()
         if self.run.stopped:
             return  # the epoch is not whole
+        best = logs["val_accuracy"] > self.best_accuracy
+        self.bar.finish(logs, best)
         history = self.run.history
         for name, value in logs.items():
             history.setdefault(name, []).append(float(value))
-        names = sorted(history)
-        rows = zip(range(epoch + 1), *(history[name] for name in names), strict=True)
-        write_table(self.run.folder / LOG_NAME, ("epoch", *names), rows)
+        rows = zip(range(epoch + 1), *(history[name] for name in sorted(history)), strict=True)
+        write_table(self.run.folder / LOG_NAME, ("epoch", *sorted(history)), rows)
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
             Run.unfinished = None  # to go on would not help
             raise UserError(
                 f"training diverged in epoch {epoch + 1}, where the loss became infinite or NaN; "
                 "try --precision float32, or a smaller learning rate, at the top of the script"
             )
-        best = logs["val_accuracy"] > self.best_accuracy
-        say(describe_epoch(self.title, logs, time.monotonic() - self.start, best))
         if best:
             self.best_accuracy = float(logs["val_accuracy"])
             self.best_weights = self.model.get_weights()
         arrays = {name: variable.numpy() for variable, name in _name_variables(self.model)}
-        arrays |= {f"best/{number}": weights for number, weights in enumerate(self.best_weights)}
+        arrays |= {f"best/{n}": weights for n, weights in enumerate(self.best_weights)}
         progress = json.dumps({"history": history, "seconds": self.run.seconds_so_far(self.phase)})
         with write_atomically(self.path) as temporary:
             np.savez(temporary, progress=progress, **arrays)
