@@ -316,7 +316,7 @@ def test_script_shows_what_is_frozen_and_the_cnn_beside_it(transfer_outputs):
     assert "conv2d" in tuned
     layers = (run_folder / "layers.csv").read_text().splitlines()
     assert layers[0] == "layer,weights,trained"
-    assert layers[1].startswith("conv2d") and layers[1].endswith(",yes")
+    assert layers[1].startswith("conv2d") and layers[1].endswith(",1")
     assert "--fine-tune 40: the backbone has 6 layers" in outcome.out
     assert "augmented CNN on painted sample photos" in outcome.out
     assert (run_folder / "plots" / "side-by-side.png").is_file()

@@ -190,15 +190,13 @@ def print_trainable(model: keras.Model, folder: Path) -> None:
     """Print which layers of a model are frozen and which are trained, a line each; write all to
     `layers.csv` in a run's folder; and assert that frozen ones have no weights to be trained.
     """
-    rows = []
-    for flag, verb, trained in ((False, "Frozen", "no"), (True, "Trained", "yes")):
-        layers = [each for each in model.layers if each.weights and each.trainable == flag]
+    with_weights = [layer for layer in model.layers if layer.weights]
+    for flag, verb in ((False, "Frozen"), (True, "Trained")):
+        layers = [layer for layer in with_weights if layer.trainable == flag]
         assert flag or not any(layer.trainable_weights for layer in layers)
-        rows += [(layer.name, layer.count_params(), trained) for layer in layers]
-        names, weights = (
-            [layer.name for layer in layers],
-            sum(layer.count_params() for layer in layers),
-        )
+        weights = count(sum(layer.count_params() for layer in layers), "weight")
+        names = [layer.name for layer in layers]
         shown = f"{names[0]} … {names[-1]}" if len(names) > 3 else ", ".join(names) or "none"
-        say(f"{verb}: {count(len(names), 'layer')} with {count(weights, 'weight')}: {shown}")
+        say(f"{verb}: {count(len(names), 'layer')} with {weights}: {shown}")
+    rows = [(each.name, each.count_params(), int(each.trainable)) for each in with_weights]
     write_table(folder / "layers.csv", ("layer", "weights", "trained"), rows)
