@@ -12,15 +12,15 @@ import time
 
 from tqdm import tqdm
 
-WIDTH = 100  # columns, where nobody watches: of tables
+WIDTH = 100  # columns of a table where nobody watches
 NO_BREAK = "\ue000"  # stands for a space at which no line may end; rich knows of none
 
 
 class ProgressBar(tqdm):
     """The bar of all long stages. Where nobody watches, one line says what begins.
 
-    It takes the arguments of tqdm. A bar with a `delay`, for what mostly takes
-    no time, and one that goes when it is done (`leave=False`) say nothing where nobody watches.
+    It takes the arguments of tqdm. A bar with a `delay`, for what mostly takes no time, and one
+    that goes when it is done (`leave=False`) say nothing where nobody watches.
     """
 
     def __init__(self, iterable=None, desc=None, total=None, unit=" photos", **options):

@@ -11,7 +11,7 @@ import numpy as np
 from vision101.terminal import count, format_seconds
 
 # A score that may be off by more than this share, for chance in which photos were picked, needs a
-# warning beside it. With a score of 87 %, it takes 170 photos to stay below.
+# warning beside it. With a score of 87 %, it takes 220 photos to stay below.
 UNCERTAIN_BY = 0.05
 
 # Classes that a sentence names before it counts the others.
