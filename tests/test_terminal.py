@@ -62,11 +62,15 @@ def test_tables_hold_long_names_on_a_terminal(watch):
 def test_where_nobody_watches_a_bar_is_a_line_and_a_paragraph_too(capsys):
     for _ in ProgressBar(range(2000), "Reading photos", unit=" photos"):
         pass
+    assert list(ProgressBar(iter("ab"), "Unpacking", unit=" files")) == ["a", "b"]
+    assert list(ProgressBar((each for each in "ab"), "Sorting", unit=" files")) == ["a", "b"]
     with ProgressBar(total=3, desc="Epoch 1/2", leave=False) as steps:
         steps.update()
     say("word " * 50)
     shown = capsys.readouterr()
-    assert shown.out == f"Reading photos: 2,000 photos\n{'word ' * 50}\n"
+    assert shown.out == (
+        f"Reading photos: 2,000 photos\nUnpacking: 2 files\nSorting\n{'word ' * 50}\n"
+    )
     assert shown.err == ""
 
 

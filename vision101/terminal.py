@@ -5,6 +5,7 @@ one line, without control characters.
 """
 
 import io
+import operator
 import os
 import shutil
 import sys
@@ -27,9 +28,10 @@ class ProgressBar(tqdm):
         watched = sys.stderr.isatty()
         quiet = options.pop("disable", False)
         if not watched and not quiet and not options.get("delay") and options.get("leave", True):
-            number = len(iterable) if total is None else total
+            number = operator.length_hint(iterable) if total is None else total
             plural = unit if number != 1 else unit.removesuffix("s")
-            print(f"{desc}: {number:,}{plural}", flush=True)
+            # Of a generator, nobody knows the length.
+            print(f"{desc}: {number:,}{plural}" if number else desc, flush=True)
         options |= {"disable": quiet or not watched, "dynamic_ncols": True}
         super().__init__(iterable, desc, total, unit=unit, **options)
 
