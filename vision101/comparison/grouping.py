@@ -30,9 +30,7 @@ class SeedGroup(NamedTuple):
 
 
 def group_by_split(runs: list[ComparedRun]) -> dict[str, list[ComparedRun]]:
-    """Return under a heading for each split its runs, the best first, with titles that tell them
-    apart. Scores on different splits do not compare.
-    """
+    """Return under a heading for each split its runs, the best first, with titles that differ."""
     groups = defaultdict(list)
     for run in sorted(runs, key=lambda run: run.score, reverse=True):
         groups[run.config["split_hash"]].append(run)

@@ -22,10 +22,8 @@ class TrainingLog(keras.callbacks.Callback):
     the best epoch so far; a second one interrupts as it does elsewhere.
 
     The run's `history` is filled, and `stopped` where it was. The phase is the name of this `fit`
-    among those of the run, and the epochs are those of the whole training.
-
-    Raises:
-        UserError: In `fit`, after an epoch in which the loss became infinite or NaN.
+    among those of the run, and the epochs are those of the whole training. A `UserError` ends `fit`
+    after an epoch in which the loss became infinite or NaN.
     """
 
     def __init__(self, run: Run, epochs: int, phase: str = "training"):
@@ -42,8 +40,7 @@ class TrainingLog(keras.callbacks.Callback):
                 for variable, name in _name_variables(self.model):
                     variable.assign(saved[name])
                 self.best_weights = [saved[f"best/{n}"] for n in range(len(self.best_weights))]
-        signals = (signal.SIGINT, signal.SIGTERM)
-        self.handlers = {number: signal.signal(number, self.stop) for number in signals}
+        self.handlers = {n: signal.signal(n, self.stop) for n in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(self, number, frame):
         """Handle a signal: the first one stops after this step."""
