@@ -56,8 +56,10 @@ def main() -> int:
     names = list_names(arguments.photos)
     if "-" in arguments.photos and (arguments.review or arguments.csv):
         raise UserError("standard input has no path to list; name files or folders")
-    if arguments.explain and len(names) != 1:
-        raise UserError(f"--explain: shows one photo, not {len(names)}; name just one")
+    if arguments.explain:
+        if len(names) != 1:
+            raise UserError(f"--explain: shows one photo, not {len(names)}; name just one")
+        print("Loading TensorFlow", file=sys.stderr)
     run_folder = find_run(arguments.run, arguments.output_dir)
     classifier = load_classifier(run_folder, with_keras=bool(arguments.explain))
     if classifier.fallback:
@@ -113,6 +115,7 @@ def predict_photos(
             tqdm.write(text)  # above the progress bar, if there is one
             sys.stdout.flush()
             if arguments.explain:
+                print("Drawing where the model looked (Grad-CAM)", file=sys.stderr)
                 from vision101.evaluation.plots import plot_grad_cam  # needs Matplotlib
 
                 plot_grad_cam(arguments.explain, classifier, pixels, prediction)
