@@ -1,5 +1,6 @@
 """Pictures say what is so, whatever people call their classes, and whatever their machine says."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import PROJECT
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from vision101.errors import UserError
@@ -27,9 +29,9 @@ def run(tmp_path):
         "val_accuracy": [0.3, 0.7, 0.6],
         "val_loss": [1.3, 0.8, 0.9],
     }
-    return SimpleNamespace(
-        folder=tmp_path, title="base CNN", history=history, epochs=3, best_epoch=2
-    )
+    config = {"fine_tune": None, "epochs": 3, "image_size": 32}
+    about = {"epochs": 3, "best_epoch": 2, "config": config}
+    return SimpleNamespace(folder=tmp_path, title="base CNN", history=history, **about)
 
 
 @pytest.fixture
@@ -88,28 +90,79 @@ def test_curves_mark_the_epoch_that_was_kept(run, drawn):
         assert list(axes.lines[2].get_xdata()) == [2, 2]
 
 
+def test_curves_mark_fine_tuning(run, drawn):
+    run.config = run.config | {"fine_tune": 10, "epochs": 2}
+    plots.plot_curves(run)
+    for axes in drawn[0].axes:
+        assert "fine-tuning, from epoch 3 on" in axes.get_legend_handles_labels()[1]
+
+
+def test_one_wild_epoch_does_not_flatten_the_others(run, drawn):
+    run.history["val_loss"][0] = 300.0
+    plots.plot_curves(run)
+    loss_axes = drawn[0].axes[1]
+    assert loss_axes.get_ylim()[1] < 3
+    assert "1 cut off, up to 3e+02" in loss_axes.get_title()
+
+
 def test_confusion_names_every_class_and_counts_its_photos(run, drawn):
     names = ["daisy", "roses", "tulips"]
     plots.plot_confusion(run, build_evaluation([0, 0, 0, 1, 2], [0, 0, 1, 1, 0], names))
     axes = drawn[0].axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == names
     assert [label.get_text() for label in axes.get_yticklabels()] == names
-    assert [text.get_text() for text in axes.texts] == ["2", "1", "0", "0", "1", "0", "1", "0", "0"]
+    cells = ["2\n67 %", "1\n33 %", "0", "0", "1\n100 %", "0", "1\n100 %", "0", "0"]
+    assert [text.get_text() for text in axes.texts] == cells
 
 
 def test_confusion_of_many_classes_names_some_of_them(run, drawn):
     names = [f"species {number}" for number in range(102)]
     plots.plot_confusion(run, build_evaluation(range(102), range(102), names))
     labels = [label.get_text() for label in drawn[0].axes[0].get_yticklabels()]
-    assert labels[:2] == ["species 0", "species 4"]
+    assert labels[:2] == ["species 0", "species 2"]
+    assert "51 of 102 classes named" in drawn[0].axes[0].get_ylabel()
     assert not drawn[0].axes[0].texts
+
+
+def test_names_that_no_font_can_write_become_numbers(run, drawn, recwarn):
+    names = ["roses", "tulips \U0001fbc5"]  # a symbol that hardly any font has
+    evaluation = build_evaluation([0, 1], [0, 0], names)
+    plots.plot_confusion(run, evaluation)
+    plots.plot_predictions(run, evaluation, np.zeros((2, 8, 8, 3), np.uint8))
+    labels = [label.get_text() for label in drawn[0].axes[0].get_yticklabels()]
+    assert labels == ["roses", "class 2"]
+    assert "✗ 90 % roses\nlabel: class 2" in texts(drawn[1])
+    assert not recwarn.list
+
+
+def test_names_that_start_alike_stay_different(run, drawn):
+    names = [f"a species with a very long name indeed, variety {number}" for number in range(20)]
+    plots.plot_confusion(run, build_evaluation(range(20), range(20), names))
+    labels = {label.get_text() for label in drawn[0].axes[0].get_yticklabels()}
+    assert len(labels) == 20
+
+
+def assert_nothing_overlaps(axes, tick_labels):
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    axes.figure.draw(renderer)
+    boxes = [label.get_window_extent(renderer) for label in tick_labels if label.get_text()]
+    assert not [one for one, other in itertools.combinations(boxes, 2) if one.overlaps(other)]
+
+
+@pytest.mark.parametrize("count", [4, 40])
+def test_long_names_of_classes_do_not_collide(run, drawn, count):
+    names = [f"climbing roses (David Austin) {number}" for number in range(count)]
+    plots.plot_confusion(run, build_evaluation(range(count), range(count), names))
+    axes = drawn[0].axes[0]
+    assert_nothing_overlaps(axes, axes.get_xticklabels())
+    assert_nothing_overlaps(axes, axes.get_yticklabels())
 
 
 def test_wrong_predictions_stand_out(run, drawn):
     images = np.zeros((2, 8, 8, 3), np.uint8)
     plots.plot_predictions(run, build_evaluation([0, 0], [0, 1], ["daisy", "roses"]), images)
     colours = {axes.get_title(): axes.title.get_color() for axes in drawn[0].axes}
-    assert colours["✓ daisy 90 %"] != colours["✗ roses 90 %\nlabel: daisy"]
+    assert colours["✓ 90 % daisy"] != colours["✗ 90 % roses\nlabel: daisy"]
 
 
 def test_long_names_stay_above_their_photo(run, drawn):
@@ -117,7 +170,17 @@ def test_long_names_stay_above_their_photo(run, drawn):
     images = np.zeros((2, 8, 8, 3), np.uint8)
     plots.plot_predictions(run, build_evaluation([0, 0], [0, 1], names), images)
     lines = [line for axes in drawn[0].axes for line in axes.get_title().split("\n")]
-    assert max(map(len, lines)) <= 24
+    assert max(map(len, lines)) <= 23
+
+
+def test_few_photos_are_in_few_bins_of_confidence_with_intervals():
+    generator = np.random.default_rng(0)
+    for count, most in ((24, 3), (1000, 15)):
+        confidences = generator.uniform(0.2, 1, count)
+        bins = plots._bin_by_confidence(confidences, generator.random(count) < confidences)
+        assert len(bins) <= most
+        assert (bins[:, 2] <= bins[:, 1]).all()
+        assert (bins[:, 1] <= bins[:, 3]).all()
 
 
 def test_accepted_predictions_are_marked_only_where_there_are_some(run, drawn):
@@ -132,13 +195,28 @@ def test_other_run_comes_first_with_its_own_scores(run, drawn):
     evaluation = build_evaluation([0, 1, 1, 0], [0, 1, 1, 1], ["a", "b"])
     others = build_evaluation([0, 1, 1, 0], [0, 1, 1, 0], ["a", "b"]).scores
     other = SimpleNamespace(
-        title="tuned CNN", results=others, read_history=lambda: run.history | {"accuracy": [1.0]}
+        title="tuned CNN",
+        config=run.config,
+        results=others,
+        read_history=lambda: {name: values[:1] for name, values in run.history.items()},
     )
     plots.plot_side_by_side(run, evaluation, other)
     curves, scores = drawn[0].axes
-    assert [label.get_text() for label in scores.get_yticklabels()] == ["tuned CNN", "base CNN"]
-    assert [text.get_text() for text in scores.texts] == ["100.0 %", "75.0 %"]
-    assert [len(line.get_xdata()) for line in curves.lines] == [1, 3, 3, 3]
+    assert [label.get_text() for label in scores.get_yticklabels()] == [
+        "tuned CNN\n1 epoch, 32 pixels",
+        "base CNN\n3 epochs, 32 pixels",
+    ]
+    assert [text.get_text().split(" (")[0] for text in scores.texts] == ["100.0 %", "75.0 %"]
+    assert [len(line.get_xdata()) for line in curves.lines] == [1, 1, 3, 3]
+    assert "guessing (50.0 %)" in texts(drawn[0])
+
+
+def test_grad_cam_says_where_there_is_no_evidence(monkeypatch, tmp_path, drawn):
+    monkeypatch.setattr(plots, "compute_grad_cam", lambda *arguments: np.zeros((1, 4, 4)))
+    classifier = SimpleNamespace(class_names=["daisy"], model=None)
+    prediction = SimpleNamespace(classes=[("daisy", 1.0)], accepted=True)
+    plots.plot_grad_cam(tmp_path / "a.png", classifier, np.zeros((8, 8, 3), np.uint8), prediction)
+    assert "no evidence for daisy anywhere" in texts(drawn[0])
 
 
 def test_dollars_in_names_are_no_formulas(run):

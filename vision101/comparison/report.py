@@ -3,7 +3,6 @@
 import itertools
 import math
 import statistics
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -257,22 +256,16 @@ def plot_comparison(
     import matplotlib.pyplot as plt
     from matplotlib.ticker import PercentFormatter
 
-    from vision101.figures import BLUE, ORANGE, save_figure
+    from vision101.figures import BLUE, ORANGE, save_figure, wrap
 
     panels = splits | {f"Seeds on {photos}": groups for photos, groups in photo_sets.items()}
-    labels = [
-        [textwrap.fill(member.title.replace("_", " "), 28) for member in members]
-        for members in panels.values()
-    ]
-    # Inches: in each panel, all rows have room for the lines of the longest label.
-    most_breaks = [max(text.count("\n") for text in texts) for texts in labels]
-    heights = [0.7 + len(t) * (0.35 + 0.18 * n) for t, n in zip(labels, most_breaks, strict=True)]
+    # Inches: as narrow as a phone, so that it shows all points, with names above them.
+    heights = [0.8 + 0.6 * len(members) for members in panels.values()]
     options = {"sharex": True, "squeeze": False, "layout": "constrained"}
-    size = (6.4, 0.6 + sum(heights))
+    size = (4.6, 1.2 + sum(heights))
     figure, grid = plt.subplots(len(panels), figsize=size, height_ratios=heights, **options)
     handles = {}
-    for axes, heading, texts in zip(grid[:, 0], panels, labels, strict=True):
-        members = panels[heading]
+    for axes, (heading, members) in zip(grid[:, 0], panels.items(), strict=True):
         for row, member in enumerate(members):
             if isinstance(member, ComparedRun):
                 interval = member.results["unseen"]["balanced_accuracy_interval"]
@@ -280,22 +273,29 @@ def plot_comparison(
                 axes.plot(member.score, row, "o", color=BLUE, ms=8, label="unseen, 95 % interval")
                 score = member.results["validation"]["balanced_accuracy"]
                 axes.plot(score, row, "D", color=ORANGE, mfc="none", label="validation")
+                guessing = 1 / len(member.config["class_names"])
+                axes.axvline(guessing, color="0.4", linestyle=":", label="guessing")
             else:
                 for score in member.scores.values():
                     axes.plot(score, row, "o", color=BLUE, mfc="none", label="a seed")
                 axes.plot(member.score, row, "|", color=BLUE, ms=16, mew=3, label="mean")
-            place = axes.get_yaxis_transform()
-            axes.text(1.01, row, _percent(member.score), transform=place, va="center")
-        axes.set_yticks(range(len(members)), texts)
-        axes.set_ylim(len(members) - 0.5, -0.5)
-        axes.set_title(textwrap.fill(heading, 48), loc="left", fontsize=11)
-        axes.tick_params(labelbottom=True)
+            place = {"transform": axes.get_yaxis_transform(), "va": "center"}
+            axes.text(1.02, row, _percent(member.score), fontsize=11, **place)
+            title = wrap(member.title.replace("_", " "), 46, 1)
+            box = {"color": "white", "pad": 0.5}
+            axes.text(0.01, row - 0.45, title, fontsize=10.5, bbox=box, **place)
+        axes.set_yticks([])
+        axes.set_ylim(len(members) - 0.6, -0.8)
+        axes.set_title(wrap(heading, 44), loc="left", fontsize=11)
+        axes.tick_params(labelbottom=True, labelsize=10.5)
         axes.grid(axis="x", alpha=0.3)
-        axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+        axes.xaxis.get_major_locator().set_params(nbins=5)
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    figure.suptitle("Balanced accuracy on unseen photos", fontsize=14)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
-    save_figure(figure, folder / PICTURE_NAME, dpi=150)
+    figure.suptitle("Balanced accuracy on unseen photos", fontsize=13)
+    columns = {"ncols": 2, "fontsize": 10.5, "columnspacing": 1}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", **columns)
+    save_figure(figure, folder / PICTURE_NAME)
 
 
 def finish_comparison(folder: Path, sections: list[Section]) -> None:

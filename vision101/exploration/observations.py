@@ -50,31 +50,32 @@ class Observation(NamedTuple):
     name: str  # its column in photos.csv
     title: str  # what the article calls it
     unit: str  # label of its axis
+    short_unit: str  # beside a number
     ends: tuple[str, str]  # what photos at the lower and at the upper end are
 
 
 OBSERVATIONS = (
     Observation("subject_share", "Close-up or zoom-out", "subject's share of the frame (%)",
-                ("far away or small", "close up")),
+                " %", ("far away or small", "close up")),
     Observation("colourfulness", "Colour scheme", "colourfulness (0 = grey)",
-                ("grey or pale", "colourful")),
+                "", ("grey or pale", "colourful")),
     Observation("bloom_share", "Life cycle", "blossom-coloured share of the subject (%)",
-                ("green, grey or white", "in bright bloom")),
+                " %", ("green, grey or white", "in bright bloom")),
     Observation("sharpness", "Focus", "contrast of finest detail, sharpest tenth (of 255)",
-                ("out of focus", "in focus")),
+                "", ("out of focus", "in focus")),
     Observation("offset", "Frame position",
                 "subject's distance from the centre (% of half the diagonal)",
-                ("in the centre", "off centre")),
+                " %", ("in the centre", "off centre")),
     Observation("brightness", "Lighting: brightness", "mean lightness L* (0 = black, 100 = white)",
-                ("dark", "bright")),
+                " L*", ("dark", "bright")),
     Observation("contrast", "Lighting: contrast", "standard deviation of lightness L*",
-                ("flat light", "hard light")),
+                " L*", ("flat light", "hard light")),
     Observation("roundness", "Photo view", "shorter axis of the subject (% of its longer one)",
-                ("long: perhaps from the side", "round: perhaps from the front")),
+                " %", ("long: perhaps from the side", "round: perhaps from the front")),
     Observation("shorter_side", "Pixel size", "shorter side (pixels)",
-                ("few pixels", "many pixels")),
+                " px", ("few pixels", "many pixels")),
     Observation("clutter", "Presence of other objects", "edges beside the subject (% of pixels)",
-                ("plain background", "busy surroundings")),
+                " %", ("plain background", "busy surroundings")),
 )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """Pictures of the photos before any training: how many, how large, how different, what is wrong."""
 
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,18 +19,21 @@ from vision101.exploration.observations import (
     find_subject,
     read_small,
 )
-from vision101.figures import BLUE, ORANGE, VERMILION, matplotlib, plt, save_figure
-from vision101.photos.index import Photo, expect_unchanged
+from vision101.figures import BLUE, VERMILION, matplotlib, name_classes, plt, save_figure, wrap
+from vision101.photos.index import Photo, expect_unchanged, list_classes
 from vision101.photos.reading import read_pixels
 from vision101.terminal import ProgressBar
 
 CLASSES_SHOWN = 12  # rows that people can still read at a glance; the largest classes are shown
-SAMPLES_OF_CLASS = 8
+BARS_SHOWN = 40  # classes with a bar for their number of photos: the largest and the smallest
+SAMPLES_OF_CLASS = 6
 SAMPLE_SIZE = 200  # pixels per side
 ENDS_OF_CLASS = 3  # photos at either end of a distribution
 END_SIZE = (200, 150)  # width and height of the room for each of them, in pixels
-PAIRS_SHOWN, PAIRS_IN_ROW = 12, 3
-LABEL_ISSUES_SHOWN, LABEL_ISSUES_IN_ROW = 40, 8
+CELL_SIZE = (240, 180)  # width and height of a photo in a gallery, in pixels
+PAIRS_SHOWN, PAIRS_IN_ROW = 12, 2
+LABEL_ISSUES_SHOWN, LABEL_ISSUES_IN_ROW = 40, 5
+MEANS_IN_ROW = 6
 
 GRID = {"squeeze": False, "layout": "constrained"}  # how all figures place their axes
 
@@ -82,37 +84,48 @@ def plot_findings(
     for pair in duplicates[:PAIRS_SHOWN]:
         colour = VERMILION if pair.across_classes else "black"
         for photo in (pair.photo, pair.other):
-            cells.append((read_small(photo), f"{photo.class_name}\n{_shorten(photo.path)}", colour))
+            caption = f"{wrap(photo.class_name, 26, 1)}\n{wrap(shown_name(photo.path), 26, 1)}"
+            cells.append((_fit(read_small(photo)), caption, colour))
     heading = f"{title}: duplicates{_count_shown(PAIRS_SHOWN, duplicates)}"
     _plot_gallery(folder, "duplicates", heading, cells, 2 * PAIRS_IN_ROW)
     cells = []
     for issue in issues[:LABEL_ISSUES_SHOWN]:
-        text = f"in {issue.photo.class_name}\n{issue.suggested}? {100 * issue.confidence:.0f} %"
-        cells.append((read_small(issue.photo), text, "black"))
+        label = f"in {issue.photo.class_name}"
+        suggested = f"{issue.suggested}? {100 * issue.confidence:.0f} %"
+        text = f"{wrap(label, 23)}\n{wrap(suggested, 23)}"
+        cells.append((_fit(read_small(issue.photo)), text, "black"))
     heading = f"{title}: label issues{_count_shown(LABEL_ISSUES_SHOWN, issues)}"
     _plot_gallery(folder, "label_issues", heading, cells, LABEL_ISSUES_IN_ROW)
 
 
 def find_largest_classes(photos: list[Photo]) -> dict[str, np.ndarray]:
-    """Return the positions of the photos of each class, of the largest classes if there are many;
-    in alphabetical order.
+    """Return the positions of the photos of each class, under the name that pictures have for it;
+    of the largest classes if there are many; in alphabetical order.
     """
     classes = np.array([photo.class_name for photo in photos])
-    counts = Counter(classes.tolist())
+    counts, shown_names = Counter(classes.tolist()), name_classes(list_classes(photos))
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:CLASSES_SHOWN]
-    return {name: np.flatnonzero(classes == name) for name in sorted(largest)}
+    return {shown_names[name]: np.flatnonzero(classes == name) for name in sorted(largest)}
 
 
 def _plot_counts(folder: Path, photos: list[Photo], title: str) -> None:
     counts = Counter(photo.class_name for photo in photos)
     names, smallest, most = sorted(counts, reverse=True), min(counts.values()), max(counts.values())
-    figure, axes = plt.subplots(figsize=(10, 1.9 + 0.45 * len(names)), layout="constrained")
-    bars = axes.barh(names, [counts[name] for name in names], color=BLUE)
+    shown_names = name_classes(list_classes(photos))
+    if some := len(names) > BARS_SHOWN:
+        names = sorted(counts, key=counts.get)
+        names = names[: BARS_SHOWN // 2] + names[-BARS_SHOWN // 2 :]
+    figure, axes = plt.subplots(figsize=(9, 1.7 + 0.35 * len(names)), layout="constrained")
+    bars = axes.barh(range(len(names)), [counts[name] for name in names], color=BLUE)
+    axes.set_yticks(range(len(names)), [wrap(shown_names[name], 30, 1) for name in names])
     axes.bar_label(bars, padding=4)
     axes.axvline(smallest, color=VERMILION, linestyle="--", label=f"smallest class ({smallest})")
-    axes.set(title=f"{title}: photos of each class", xlabel="photos", xlim=(0, 1.1 * most))
+    heading = f"{title}: photos of each class"
+    if some:
+        heading += f" ({len(names)} of {len(counts):,} classes: the largest and the smallest)"
+    axes.set(xlabel="photos", xlim=(0, 1.1 * most), ylim=(-0.6, len(names) - 0.4))
     figure.legend(loc="outside lower center")
-    _save(figure, folder, "counts")
+    _save(figure, folder, "counts", heading)
 
 
 def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) -> None:
@@ -121,9 +134,9 @@ def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) 
     width, height = np.array([(photo.width, photo.height) for photo in photos]).T
     enlargement = image_size / np.minimum(width, height)
     cropped = 100 * (1 - np.minimum(width, height) / np.maximum(width, height))
-    figure, ((size_axes, scale_axes, crop_axes),) = plt.subplots(1, 3, figsize=(15, 5.2), **GRID)
+    figure, ((size_axes, scale_axes, crop_axes),) = plt.subplots(1, 3, figsize=(10.5, 4), **GRID)
     areas = 12 + 500 * counts / counts.max()
-    size_axes.scatter(widths, heights, areas, color=BLUE, alpha=0.4, label="photos (more: larger)")
+    size_axes.scatter(widths, heights, areas, color=BLUE, alpha=0.4, label="photos (larger: more)")
     label = f"training size ({image_size} x {image_size})"
     frame = {"fill": False, "edgecolor": VERMILION, "linewidth": 2, "label": label}
     size_axes.add_patch(plt.Rectangle((0, 0), image_size, image_size, **frame))
@@ -153,26 +166,31 @@ def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) 
 
 
 def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, title: str) -> None:
-    names = list(find_largest_classes(photos))
-    size = (max(6, 2.4 * len(names)), 5.6)
-    figure, grid = plt.subplots(2, len(names), figsize=size, **GRID)
-    highest = 100 * max(measurements.mean_subjects[name].max() for name in names)
-    for name, photo_axes, subject_axes in zip(names, *grid, strict=True):
-        photo_axes.imshow(measurements.mean_photos[name])
-        photo_axes.set_title(name)
+    classes = find_largest_classes(photos)
+    columns, bands = min(MEANS_IN_ROW, len(classes)), math.ceil(len(classes) / MEANS_IN_ROW)
+    size = (max(6, 1.6 * columns + 1.2), 3.9 * bands + 0.6)
+    figure, grid = plt.subplots(2 * bands, columns, figsize=size, **GRID)
+    highest = 100 * max(subjects.max() for subjects in measurements.mean_subjects.values())
+    for number, (heading, positions) in enumerate(classes.items()):
+        row, column = 2 * (number // columns), number % columns
+        name = photos[positions[0]].class_name
+        grid[row, column].imshow(measurements.mean_photos[name])
+        grid[row, column].set_title(wrap(heading, 18), fontsize=10)
         shares = 100 * measurements.mean_subjects[name]
-        heat = subject_axes.imshow(shares, cmap="cividis", vmin=0, vmax=highest)
-    grid[0, 0].set_ylabel("mean photo", fontsize=12)
-    grid[1, 0].set_ylabel("where the subject is", fontsize=12)
-    figure.colorbar(heat, ax=grid[1].tolist(), label="photos with the subject here (%)")
+        heat = grid[row + 1, column].imshow(shares, cmap="cividis", vmin=0, vmax=highest)
     for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
+        axes.set(xticks=[], yticks=[], frame_on=axes.has_data())
+    for first, second in zip(grid[::2, 0], grid[1::2, 0], strict=True):
+        first.set_ylabel("mean photo")
+        second.set_ylabel("where the subject is")
+    scale = figure.colorbar(heat, ax=grid, shrink=0.5, label="photos with the subject here (%)")
+    scale.ax.yaxis.get_major_locator().set_params(integer=True)
     _save(figure, folder, "means", f"{title}: mean photo of each class, stretched to a square")
 
 
 def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) -> None:
     classes = find_largest_classes(photos)
-    size = (11, 1.3 * len(classes) + 1.2)
+    size = (9, 0.9 * len(classes) + 1.5)
     figure, grid = plt.subplots(len(classes), sharex=True, figsize=size, **GRID)
     centres = (np.arange(HUE_BINS) + 0.5) / HUE_BINS
     hsv = np.stack([centres, np.full(HUE_BINS, 0.9), np.full(HUE_BINS, 0.85)], axis=1)
@@ -182,7 +200,7 @@ def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) 
     for (name, share), (axes,) in zip(shares.items(), grid, strict=True):
         axes.bar(360 * centres, share, 360 / HUE_BINS, color=colours)
         axes.set(xlim=(0, 360), ylim=(0, highest))
-        _name_row(axes, name, -0.04)
+        _name_row(axes, name, -0.06)
         axes.grid(axis="y", alpha=0.3)
     names = ("red", "yellow", "green", "cyan", "blue", "magenta", "red")
     axes.set_xticks(range(0, 361, 60), [f"{name}\n{60 * i}°" for i, name in enumerate(names)])
@@ -194,7 +212,7 @@ def _plot_observation(
     folder: Path, photos: list[Photo], values: np.ndarray, observation: Observation, title: str
 ) -> None:
     classes = find_largest_classes(photos)
-    size, widths = (15, 1.35 * len(classes) + 1.5), (ENDS_OF_CLASS, 4.2, ENDS_OF_CLASS)
+    size, widths = (10.5, 1.1 * len(classes) + 1.3), (ENDS_OF_CLASS, 3.2, ENDS_OF_CLASS)
     figure, grid = plt.subplots(len(classes), 3, width_ratios=widths, figsize=size, **GRID)
     low, high = np.quantile(values, (0.001, 0.999))
     margin = 0.04 * (high - low) or 1.0
@@ -205,35 +223,41 @@ def _plot_observation(
         order = positions[np.argsort(values[positions], kind="stable")]
         ends = min(ENDS_OF_CLASS, len(order) // 2)
         for axes, shown in ((left, order[:ends]), (right, order[len(order) - ends :])):
-            _show_ends(axes, [photos[i] for i in shown], values[shown], observation.name)
-        _name_row(left, name, -0.03)
-        middle.hist(values[positions].clip(low, high), bins, color=BLUE, alpha=0.85)
-        median = np.median(values[positions])
-        middle.axvline(median, color=ORANGE, linewidth=3, label=f"median {median:.0f}")
-        middle.set(xlim=(low - margin, high + margin), yticks=[])
+            _show_ends(axes, [photos[i] for i in shown], values[shown], observation)
+        _name_row(left, name, -0.02)
+        counts = middle.hist(values[positions].clip(low, high), bins, color=BLUE, alpha=0.85)[0]
+        # Above the bars, not over them.
+        median, top = np.median(values[positions]), counts.max()
+        middle.plot(median, 1.15 * top, "v", color=VERMILION)
+        text = f"  median {median:.0f}{observation.short_unit}  "
+        side = "left" if median < (low + high) / 2 else "right"
+        middle.text(median, 1.15 * top, text, ha=side, va="center", fontsize=9)
+        middle.set(xlim=(low - margin, high + margin), ylim=(0, 1.35 * top), yticks=[])
         middle.tick_params(labelbottom=middle is grid[-1, 1])
         middle.grid(axis="x", alpha=0.3)
-        middle.legend(loc="upper right")
-    grid[-1, 1].set_xlabel(observation.unit, fontsize=12)
-    heading = "←  {}      photos by value      {}  →".format(*observation.ends)
-    grid[0, 1].set_title(heading, fontsize=12)
+    grid[-1, 1].set_xlabel(observation.unit)
+    for axes, end, arrows in zip(grid[0, ::2], observation.ends, ("← {}", "{} →"), strict=True):
+        axes.set_title(arrows.format(end), fontsize=10, y=1.25)
     _save(figure, folder, observation.name, f"{observation.title} ({title})")
 
 
-def _show_ends(axes: plt.Axes, photos: list[Photo], values: np.ndarray, name: str) -> None:
+def _show_ends(
+    axes: plt.Axes, photos: list[Photo], values: np.ndarray, observation: Observation
+) -> None:
     """Show photos side by side in one picture, which is drawn much sooner than several."""
     width, height = END_SIZE
     row = Image.new("RGB", (ENDS_OF_CLASS * width, height), "white")
     for number, (photo, value) in enumerate(zip(photos, values, strict=True)):
         image = read_small(photo)
-        if name in OF_THE_SUBJECT:
+        if observation.name in OF_THE_SUBJECT:
             subject = Image.fromarray(find_subject(image)).resize(image.size)
             image = Image.composite(image, image.point(lambda level: level // 3), subject)
         image = ImageOps.contain(image, (width - 8, height))
         left = number * width + (width - image.width) // 2
         row.paste(image, (left, (height - image.height) // 2))
         place = (number + 0.5) * width, -6
-        axes.text(*place, f"{value:.0f}", ha="center", va="bottom", fontsize=9)
+        text = f"{value:.0f}{observation.short_unit}"
+        axes.text(*place, text, ha="center", va="bottom", fontsize=9)
     axes.imshow(row)
     axes.set_axis_off()
 
@@ -249,9 +273,12 @@ def _plot_gallery(
     """Plot pictures, each with its caption and the caption's colour, in rows of `columns`."""
     if not cells:
         return
-    rows = math.ceil(len(cells) / columns)
-    row_height = 10.8 / columns + (0.3 if row_names else 0.6)  # inches, with a caption
-    size = (14, row_height * rows + 0.6)
+    rows, lines = (
+        math.ceil(len(cells) / columns),
+        max(cell[1].count("\n") for cell in cells if cell),
+    )
+    row_height = 7.8 / columns + (0 if row_names else 0.2 + 0.16 * lines)  # inches, with a caption
+    size = (10, row_height * rows + 0.6)
     figure, grid = plt.subplots(rows, columns, figsize=size, **GRID)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -265,21 +292,20 @@ def _plot_gallery(
     _save(figure, folder, name, title)
 
 
-def _save(figure: plt.Figure, folder: Path, name: str, title: str | None = None) -> None:
-    if title:
-        figure.suptitle(title, fontsize=14)
+def _fit(image: Image.Image) -> Image.Image:
+    """Return a photo in the middle of a white cell, so that all captions stand at one height."""
+    return ImageOps.pad(image, CELL_SIZE, color="white")
+
+
+def _save(figure: plt.Figure, folder: Path, name: str, title: str) -> None:
+    figure.suptitle(wrap(title, 90), fontsize=13)
     save_figure(figure, folder / "plots" / f"{name}.png")
 
 
 def _name_row(axes: plt.Axes, name: str, x: float) -> None:
     place = {"transform": axes.transAxes, "ha": "right", "va": "center"}
-    axes.text(x, 0.5, textwrap.fill(name, 14), fontsize=12, **place)
+    axes.text(x, 0.5, wrap(name, 16, 3), **place)
 
 
 def _count_shown(most: int, findings: list) -> str:
     return f" (the first {most} of {len(findings)})" if len(findings) > most else ""
-
-
-def _shorten(path: Path) -> str:
-    name = shown_name(path)
-    return name if len(name) <= 24 else f"{name[:10]}…{name[-13:]}"
