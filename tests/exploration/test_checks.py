@@ -1,5 +1,6 @@
 """What is found wrong with photos: label issues and duplicates."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,14 @@ def test_labels_of_tiny_classes_are_not_checked_and_that_is_said(clusters):
 
 
 def test_leaving_out_the_first_of_each_pair_keeps_one_of_every_picture():
-    photos = [make_photo(number, "a", "f" * 64) for number in range(3)]
+    photos = [make_photo(number, "a", "5" * 64) for number in range(3)]
     pairs = describe_duplicates(photos, [(0, 1), (1, 2), (0, 2)])
     assert len({pair.photo for pair in pairs}) == 2
+
+
+@pytest.mark.parametrize("of_plain_pictures", ["0" * 64, "f" * 64])
+def test_plain_pictures_are_no_duplicates_of_each_other(of_plain_pictures):
+    photos = [make_photo(number, "a", of_plain_pictures) for number in range(2)]
+    assert describe_duplicates(photos, [(0, 1)]) == []
+    copies = [photos[0], replace(photos[0], path=photos[1].path)]
+    assert len(describe_duplicates(copies, [(0, 1)])) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from vision101.exploration.advice import advise, tells_classes_apart
+from vision101.exploration.advice import RECIPES, advise, tells_classes_apart
 from vision101.exploration.observations import (
     HUE_BINS,
     find_subject,
@@ -13,6 +13,7 @@ from vision101.exploration.observations import (
 )
 from vision101.photos.index import index_photos
 from vision101.photos.sources import find_photos
+from vision101.training import augmentation
 
 
 def paint(place=(160, 120), radius=40, background=(40, 120, 40), colour=(220, 30, 60)):
@@ -76,15 +77,19 @@ def test_advice_follows_from_the_numbers(measure):
     alike = [paint((160, 120), 40) for _ in range(4)]
     measurements, photos = measure(*alike)
     advice = {item.topic: item.suggestion for item in advise(photos, measurements, 224)}
-    assert "crop only a little" in advice["Close-up or zoom-out"]
-    assert "Flip" in advice["Left and right"]
-    assert "enough pixels" in advice["Pixel size"]
+    assert "Try SMALLEST_CROP_AREA = 1," in advice["Close-up or zoom-out"]
+    assert "flip half of the photos horizontally, which fits" in advice["Left and right"]
+    assert "enough pixels for --image-size 224" in advice["Pixel size"]
     different = [paint((40 + 6 * number, 60), 12 + 8 * number) for number in range(8)]
     measurements, photos = measure(*different)
     advice = {item.topic: item.suggestion for item in advise(photos, measurements, 512)}
-    assert "Crop to" in advice["Close-up or zoom-out"]
+    assert "Try SMALLEST_CROP_AREA = 0.0" in advice["Close-up or zoom-out"]
     assert "find out why" in advice["Left and right"]
-    assert "nothing from a larger size" in advice["Pixel size"]
+    assert "nothing from a larger --image-size" in advice["Pixel size"]
+
+
+def test_advice_knows_what_the_recipes_do():
+    assert {name: getattr(augmentation, name) for name in RECIPES} == RECIPES
 
 
 def draw_noise(generator, photo_count, columns):

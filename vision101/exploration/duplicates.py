@@ -31,8 +31,9 @@ def describe_duplicates(
 ) -> list[DuplicatePair]:
     """Return what `find_near_duplicates` found: across classes first, then from the most alike on.
 
-    Of each pair the first is the one of fewer pixels, by one order over all photos. So whoever
-    leaves all first ones out keeps one of every picture.
+    Plain pictures of different colours are no duplicates: they look alike to a perceptual hash,
+    which tells brighter from darker. Of each pair the first is the one of fewer pixels, by one
+    order over all photos. So whoever leaves all first ones out keeps one of every picture.
     """
 
     def worth(photo: Photo) -> tuple:
@@ -46,7 +47,9 @@ def describe_duplicates(
     for first, second in positions:
         photo, other = sorted((photos[first], photos[second]), key=worth)
         different_bits = int(photo.perceptual_hash, 16) ^ int(other.perceptual_hash, 16)
-        pairs.append(DuplicatePair(photo, other, different_bits.bit_count()))
+        pair = DuplicatePair(photo, other, different_bits.bit_count())
+        if pair.identical or set(photo.perceptual_hash) not in ({"0"}, {"f"}):
+            pairs.append(pair)
     return sorted(pairs, key=urgency)
 
 
