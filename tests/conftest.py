@@ -36,6 +36,7 @@ FALLBACK = r"^Keras predicts, which takes longer: the run has no model.tflite\n"
 
 # A desktop's window, and a phone's, in CSS pixels.
 WINDOW_SIZES = ((1280, 900), (390, 844))
+PAPER_WIDTH = 688  # A4 without margins of 14 mm, in CSS pixels
 
 # Small enough to train on in seconds, and unequal, as photos in the wild are.
 SMALL_COUNTS = {"daisy": 14, "dandelion": 20, "roses": 16}
@@ -156,8 +157,9 @@ def browser():
 def check_page(browser):
     """Return a function that opens a page from disk, and checks what every page must hold to."""
 
-    def check_in(window_size: tuple[int, int], path: Path) -> str:
-        page = browser.new_page(viewport=dict(zip(("width", "height"), window_size, strict=True)))
+    def check_in(window_size: tuple[int, int], path: Path, colour_scheme: str = "light") -> str:
+        viewport = dict(zip(("width", "height"), window_size, strict=True))
+        page = browser.new_page(viewport=viewport, color_scheme=colour_scheme)
         complaints, requests = [], []
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -165,27 +167,50 @@ def check_page(browser):
         page.goto(path.as_uri())
         assert not complaints
         assert all(url.startswith(("file:", "data:")) for url in requests), requests
-        pictures, unloaded, unnamed, overflow, levels = page.evaluate(
+        for _ in range(2):  # folded, and with all of it open
+            overflow, smallest = page.evaluate(
+                """() => [
+                    document.documentElement.scrollWidth - window.innerWidth,
+                    Math.min(...[...document.querySelectorAll("body *")]
+                        .filter(element => element.checkVisibility() && element.innerText)
+                        .map(element => parseFloat(getComputedStyle(element).fontSize))),
+                ]"""
+            )
+            assert overflow <= 0  # one would have to scroll sideways
+            assert smallest >= 11  # pixels
+            page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+        pictures, unloaded, unnamed, levels = page.evaluate(
             """() => [
                 document.images.length,
                 [...document.images].filter(image => !image.naturalWidth).length,
                 [...document.images].filter(image => !image.alt.trim()).length,
-                document.documentElement.scrollWidth - window.innerWidth,
                 [...document.querySelectorAll("h1, h2, h3, h4")].map(title => +title.tagName[1]),
             ]"""
         )
         assert pictures > 0
         assert unloaded == 0
         assert unnamed == 0  # a screen reader would have nothing to read
-        assert overflow <= 0  # one would have to scroll sideways
         assert levels[0] == 1
         assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
         text = page.inner_text("body")
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        brightness = sum(map(int, re.findall(r"\d+", ground)[:3])) / 3
+        assert (brightness < 64) == (colour_scheme == "dark")
+        # On paper nothing scrolls, so what is too wide would be cut off.
+        page.set_viewport_size({"width": PAPER_WIDTH, "height": 1000})
+        page.emulate_media(media="print")
+        cut_off = page.evaluate(
+            """() => [...document.querySelectorAll(".scroll, body")]
+                .filter(element => element.scrollWidth > element.clientWidth)
+                .map(element => element.innerText.slice(0, 100))"""
+        )
+        assert not cut_off
         page.close()
         return text
 
     def check(path: Path) -> str:
-        """Return the page's text, as a person sees it."""
-        return [check_in(window_size, path) for window_size in WINDOW_SIZES][0]
+        """Return the page's text, as a person sees it who opens all that is folded."""
+        check_in(WINDOW_SIZES[1], path, "dark")
+        return check_in(WINDOW_SIZES[0], path)
 
     return check

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vision101.pages import embed_picture, write_report
+from vision101.pages import embed_picture, link_to, write_report
 
 
 @pytest.fixture
@@ -56,5 +56,43 @@ def test_a_page_that_lacks_something_is_not_written(templates, tmp_path):
 
 def test_embedded_pictures_are_the_pictures(tmp_path):
     Image.new("RGB", (4, 3), "red").save(tmp_path / "red.png")
-    assert embed_picture(tmp_path / "red.png").startswith("data:image/png;base64,iVBOR")
-    assert embed_picture(np.zeros((5, 5, 3), np.uint8)).startswith("data:image/jpeg;base64,/9j/")
+    figure = embed_picture(tmp_path / "red.png")
+    assert figure.startswith('src="data:image/png;base64,iVBOR')
+    assert figure.endswith('width="2" height="1"')  # two pixels for each, on sharp screens
+    photographic = embed_picture(tmp_path / "red.png", photographic=True)
+    assert photographic.startswith('src="data:image/webp;base64,UklGR')
+    photo = embed_picture(np.zeros((5, 5, 3), np.uint8))
+    assert photo.startswith('src="data:image/jpeg;base64,/9j/')
+    assert photo.endswith('width="5" height="5"')
+
+
+@pytest.mark.parametrize("name", ["a b.jpg", "50%.jpg", "c#?.jpg", "x:y.jpg", "向日葵.jpg"])
+def test_links_lead_to_the_file_from_where_the_page_lies(name, tmp_path, browser):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (4, 3)).save(tmp_path / "photos" / name)
+    (tmp_path / "run").mkdir()
+    link = link_to(tmp_path / "photos" / name, tmp_path / "run")
+    assert link.startswith("../photos/")
+    (tmp_path / "run" / "a.html").write_text(f'<img src="{link}">')
+    page = browser.new_page()
+    page.goto((tmp_path / "run" / "a.html").as_uri())
+    assert page.evaluate("document.images[0].naturalWidth") == 4
+    page.close()
+
+
+def test_embeddings_can_be_walked_through_with_the_keyboard(finished_run, browser):
+    run_folder, _ = finished_run
+    page = browser.new_page()
+    page.goto((run_folder / "report.html").as_uri())
+    page.focus(".point[tabindex='0']")
+    seen, places = set(), set()
+    for key in ["ArrowRight"] * 3 + ["ArrowLeft"] * 6 + ["ArrowDown"] * 3:
+        page.keyboard.press(key)
+        seen.add(page.inner_text(".looked-at a"))
+        places.add(page.evaluate("document.querySelector('.looked-at img').style.objectPosition"))
+        assert page.evaluate("document.activeElement.getAttribute('class')") == "point shown"
+    assert len(seen) == len(places) > 3
+    # One stop of the Tab key, however many photos there are.
+    assert page.locator(".point[tabindex='0']").count() == 1
+    assert page.get_attribute(".looked-at img", "alt").startswith(page.inner_text(".looked-at a"))
+    page.close()

@@ -2,10 +2,14 @@
 
 import argparse
 import re
+import subprocess
+import sys
+import urllib.parse
 
 import numpy as np
 import pytest
 
+import train_cnn
 from vision101.errors import UserError
 from vision101.evaluation.evaluate import evaluate_model
 from vision101.evaluation.report import finish_run
@@ -77,13 +81,18 @@ def test_a_full_disk_costs_pictures_and_no_model(start_run, photo_folder, capsys
     )
 
 
-def test_page_tells_what_the_run_was_and_is(start_run, check_page):
+def test_page_tells_what_the_run_was_and_is(start_run, check_page, browser, monkeypatch):
+    given = ["--data", 'it\'s "mine" $HOME', "--recipe", "tuned", "--epochs", "7", "--use-split"]
+    given += ["--group-by=-(\\d+)-", "--exclude", "a b.csv", "c.csv", "--seed", "0"]
+    monkeypatch.setattr(sys, "argv", ["train_cnn.py", *given])
+    arguments = train_cnn.parse_arguments()
     # Low enough that predictions are accepted, even from a model that nobody trained.
     run, model, evaluation, images = start_run("cnn", 0.1)
     assert evaluation.confidence["coverage"] > 0
+    run.config |= vars(arguments)
     finish_run(run, model, evaluation, images)
     assert not (run.folder / "checkpoint-2.npz").exists()
-    text = check_page(run.folder / "report.html")
+    text = check_page(run.folder / "report.html").replace("\xa0", " ")
     assert "cnn <b>&" in text
     assert "unseen photos (the test set)" in text
     assert f"{100 * evaluation.confidence['expected_calibration_error']:.1f} %" in text
@@ -110,6 +119,20 @@ def test_page_tells_what_the_run_was_and_is(start_run, check_page):
         if label.argmax() != probabilities.argmax()
     ]
     assert all(name in text.split("were misclassified")[1] for name in wrong)
+    assert text.index("were misclassified") < text.index("Confidence\n\n")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    for address in re.findall(r'href="(\.\./[^"]+)"', page):
+        assert (run.folder / urllib.parse.unquote(address)).is_file()
+
+    # The command that it shows repeats the run, in a shell.
+    opened = browser.new_page()
+    opened.goto((run.folder / "report.html").as_uri())
+    command = opened.inner_text(".command")
+    opened.close()
+    words = subprocess.check_output(["sh", "-c", f"printf '%s\\n' {command}"], text=True)
+    assert words.splitlines()[:2] == ["python", "train_cnn.py"]
+    monkeypatch.setattr(sys, "argv", words.splitlines()[1:])
+    assert train_cnn.parse_arguments() == arguments
 
 
 def test_a_model_that_accepts_nothing_says_so(start_run, capsys, check_page):

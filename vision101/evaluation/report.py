@@ -1,23 +1,27 @@
 """The end of a run: saved, and shown on the terminal, in pictures and on a page."""
 
 import math
+import os
 import shlex
+import subprocess
 
 import keras
 import numpy as np
 
-from vision101.errors import shown_name, shown_path
+from vision101.errors import shown_path
 from vision101.evaluation import plots, verdict
 from vision101.evaluation.calibration import (
     accuracy_by_coverage,
     confidence_and_correctness,
     measure_calibration,
 )
+from vision101.evaluation.embeddings import describe_embeddings
 from vision101.evaluation.evaluate import Evaluation, measure_seconds_per_photo
 from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
+from vision101.figures import name_classes
 from vision101.files import OUTPUTS_FOLDER
 from vision101.finished_runs import FinishedRun, find_run_on_split
-from vision101.pages import embed_picture, write_report
+from vision101.pages import embed_picture, link_to, write_report
 from vision101.photos.split import EVALUATED_SUBSETS
 from vision101.portable import export_model
 from vision101.runs import PAGE_NAME, Run
@@ -64,44 +68,16 @@ def finish_run(
     other = find_run_on_split(run.folder.parent, beside, run.split) if beside else None
     print_results(run, evaluation, other)
 
-    print("Drawing pictures")
-    pictures = {
-        "curves": plots.plot_curves(run),
-        "confusion": plots.plot_confusion(run, evaluation),
-        "confidence": plots.plot_confidence(run, evaluation),
-        "unseen": plots.plot_predictions(run, evaluation, images),
-    }
-    if other:
-        pictures["side_by_side"] = plots.plot_side_by_side(run, evaluation, other)
-    labels, probabilities = evaluation.labels["unseen"], evaluation.probabilities["unseen"]
-    confidences, right = confidence_and_correctness(labels, probabilities)
-    _, accuracies = accuracy_by_coverage(confidences, right)
-    by_confidence = np.argsort(-confidences, kind="stable")
-    mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]
-    uncertain = by_confidence[right[by_confidence]][::-1][:UNCERTAIN_SHOWN]
-    print("Explaining predictions (Grad-CAM)")
-    write_report(
-        run.folder / PAGE_NAME,
-        "run.html",
-        run=run,
-        folder=shown_path(run.folder),
-        results=results,
-        sentences=verdict.describe_reliability(results),
-        subsets=EVALUATED_SUBSETS,
-        pictures={name: embed_picture(picture) for name, picture in pictures.items()},
-        bins=measure_calibration(confidences, right)["bins"],
-        accuracies={share: accuracies[math.ceil(share * len(right)) - 1] for share in COVERAGES},
-        mistake_count=int((~right).sum()),
-        mistakes=explain_predictions(run, model, evaluation, images, mistakes),
-        uncertain=explain_predictions(run, model, evaluation, images, uncertain),
+    newest = run.folder.parent == OUTPUTS_FOLDER  # where predict.py looks
+    which = "" if newest else f"--run {quote(shown_path(run.folder))} "
+    predict = f"python predict.py {which}photo.jpg"
+    steps = verdict.suggest_next_steps(
+        shown_path(run.folder / PAGE_NAME), predict, results["unseen"]
     )
+    write_run_page(run, model, evaluation, images, results, other, steps[1:])
     export_model(run, model)
     run.remove_checkpoints()
-    newest = run.folder.parent == OUTPUTS_FOLDER  # where predict.py looks
-    which = "" if newest else f"--run {shlex.quote(shown_path(run.folder))} "
-    command = f"python predict.py {which}photo.jpg"
-    page = shown_path(run.folder / PAGE_NAME)
-    print("\nNext:", *verdict.suggest_next_steps(page, command, results["unseen"]), sep="\n- ")
+    print("\nNext:", *steps, sep="\n- ")
 
 
 def print_results(run: Run, evaluation: Evaluation, other: FinishedRun | None) -> None:
@@ -125,6 +101,66 @@ def print_results(run: Run, evaluation: Evaluation, other: FinishedRun | None) -
         say(f"For comparison, an earlier run on the same split, {other.title}: {beside}")
 
 
+def write_run_page(
+    run: Run,
+    model: keras.Model,
+    evaluation: Evaluation,
+    images: np.ndarray,
+    results: dict,
+    other: FinishedRun | None,
+    next_steps: list[str],
+) -> None:
+    """Draw all pictures of a run, and write its page. Beside the arguments of `finish_run`, it
+    takes what `results.json` holds, the run to show beside this one, and what to do next.
+    """
+    print("Drawing pictures")
+    pictures = {
+        "curves": embed_picture(plots.plot_curves(run)),
+        "confusion": embed_picture(plots.plot_confusion(run, evaluation)),
+        "confidence": embed_picture(plots.plot_confidence(run, evaluation)),
+        "unseen": embed_picture(plots.plot_predictions(run, evaluation, images), photographic=True),
+    }
+    if other:
+        pictures["side_by_side"] = embed_picture(plots.plot_side_by_side(run, evaluation, other))
+    names, probabilities = evaluation.class_names, evaluation.probabilities["unseen"]
+    confidences, right = confidence_and_correctness(evaluation.labels["unseen"], probabilities)
+    _, accuracies = accuracy_by_coverage(confidences, right)
+    by_confidence = np.argsort(-confidences, kind="stable")
+    mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]
+    uncertain = by_confidence[right[by_confidence]][::-1][:UNCERTAIN_SHOWN]
+    never = verdict.find_never_accepted(names, probabilities, evaluation.accepted["unseen"])
+    print("Explaining predictions (Grad-CAM)")
+    write_report(
+        run.folder / PAGE_NAME,
+        "run.html",
+        run=run,
+        folder=shown_path(run.folder),
+        quote=quote,
+        results=results,
+        verdict=verdict.describe_accuracy(names, results["unseen"])
+        + verdict.describe_acceptance(evaluation.confidence, never),
+        guessing=verdict.guess_accuracy(results["unseen"]),
+        scores=verdict.tabulate_scores(evaluation.scores),
+        next_steps=next_steps,
+        training_photos=len(run.split["train"]),
+        sentences=verdict.describe_reliability(results),
+        subsets=EVALUATED_SUBSETS,
+        pictures=pictures,
+        names_in_pictures=name_classes(names),
+        bins=measure_calibration(confidences, right)["bins"],
+        accuracies={share: accuracies[math.ceil(share * len(right)) - 1] for share in COVERAGES},
+        mistake_count=int((~right).sum()),
+        mistakes=explain_predictions(run, model, evaluation, images, mistakes),
+        uncertain=explain_predictions(run, model, evaluation, images, uncertain),
+        embeddings=describe_embeddings(run, model, evaluation, images),
+    )
+
+
+def quote(word: object) -> str:
+    """Return a word of a command as one types it in a shell, with quotes where it needs some."""
+    return subprocess.list2cmdline([str(word)]) if os.name == "nt" else shlex.quote(str(word))
+
+
 def explain_predictions(
     run: Run, model: keras.Model, evaluation: Evaluation, images: np.ndarray, positions: np.ndarray
 ) -> list[dict]:
@@ -138,7 +174,9 @@ def explain_predictions(
         {
             "photo": embed_picture(images[position]),
             "heatmap": embed_picture(overlay_heatmap(images[position], heatmap)),
-            "file": shown_name(run.split["unseen"][position].path),
+            "evidence": bool(heatmap.any()),
+            "file": run.source.place(run.split["unseen"][position].path),
+            "link": link_to(run.split["unseen"][position].path, run.folder),
             "label": evaluation.class_names[labels[position].argmax()],
             "predicted": evaluation.class_names[predicted[position]],
             "confidence": 100 * probabilities[position].max(),

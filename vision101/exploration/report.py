@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from vision101.errors import shown_path
 from vision101.exploration.advice import Advice
@@ -13,7 +12,8 @@ from vision101.exploration.checks import FileProblem, LabelCheck, LabelIssue
 from vision101.exploration.duplicates import DuplicatePair
 from vision101.exploration.observations import OBSERVATIONS, Measurements, omega_squared, read_small
 from vision101.exploration.plots import CLASSES_SHOWN
-from vision101.pages import embed_picture, write_report
+from vision101.figures import name_classes
+from vision101.pages import embed_picture, link_to, write_report
 from vision101.photos.index import Photo, list_classes
 from vision101.runs import PAGE_NAME
 from vision101.terminal import count, say
@@ -40,9 +40,8 @@ def write_page(folder: Path, found: Exploration) -> None:
     Raises:
         UserError: A photo was changed or removed since it was indexed.
     """
-    # As arrays, and so as JPEG: as PNG, the pictures with photos would be five times as large.
     pictures = {
-        path.stem: embed_picture(np.asarray(Image.open(path).convert("RGB")))
+        path.stem: embed_picture(path, photographic=True)
         for path in (folder / "plots").glob("*.png")
     }
     class_names = list_classes(found.photos)
@@ -57,17 +56,18 @@ def write_page(folder: Path, found: Exploration) -> None:
         pictures=pictures,
         photo_count=len(found.photos),
         class_count=len(class_names),
+        names_in_pictures=name_classes(class_names),
         classes_hidden=max(0, len(class_names) - CLASSES_SHOWN),
         observations=list(zip(OBSERVATIONS, explained, strict=True)),
         advice=found.advice,
-        problems=[_describe(problem) for problem in found.problems[:LISTED]],
+        problems=[_describe(problem, folder) for problem in found.problems[:LISTED]],
         problem_count=len(found.problems),
         problem_kinds=_count_kinds(found.problems),
-        duplicates=[_describe(pair) for pair in found.duplicates[:LISTED]],
+        duplicates=[_describe(pair, folder) for pair in found.duplicates[:LISTED]],
         duplicate_count=len(found.duplicates),
         across_count=_count_across_classes(found.duplicates),
         label_check=found.label_check,
-        label_issues=[_describe(issue) for issue in found.label_check.issues[:LISTED]],
+        label_issues=[_describe(issue, folder) for issue in found.label_check.issues[:LISTED]],
         label_issue_count=len(found.label_check.issues),
     )
 
@@ -88,14 +88,16 @@ def print_summary(folder: Path, found: Exploration) -> None:
     print(f"\nNext: open {shown_path(folder / PAGE_NAME)}")
 
 
-def _describe(finding: FileProblem | DuplicatePair | LabelIssue) -> dict:
+def _describe(finding: FileProblem | DuplicatePair | LabelIssue, folder: Path) -> dict:
     """Return the fields of a finding, with its photos as embedded thumbnails."""
     fields = finding._asdict()
     for name in ("photo", "other"):
         if photo := fields.get(name):
             # A broken file has no picture.
             picture = None if photo.problem else embed_picture(np.asarray(read_small(photo)))
-            fields[name] = {"picture": picture, "name": photo.path.name, "label": photo.class_name}
+            shown = f"{photo.path.parent.name}/{photo.path.name}"
+            fields[name] = {"picture": picture, "name": shown, "label": photo.class_name}
+            fields[name]["link"] = link_to(photo.path, folder)
     if isinstance(finding, DuplicatePair):
         fields |= {"identical": finding.identical, "across_classes": finding.across_classes}
     return fields
