@@ -9,16 +9,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from vision101 import flag_types
 from vision101.environment import prepare_keras, prepare_streams
 from vision101.errors import UserError, shown_path
 from vision101.files import OUTPUTS_FOLDER
-from vision101.flag_types import (
-    folder_name_part,
-    integer_from,
-    number_between,
-    output_folder,
-    regular_expression,
-)
+from vision101.flag_types import integer_from
 from vision101.photos.duplicates import NEAR_DUPLICATE_BITS
 from vision101.resume import resume_arguments
 from vision101.runs import Run
@@ -31,11 +26,41 @@ INTERRUPTION_SECONDS = 5  # that libraries have to come to an end
 # Values of --precision, see `training.schedule.choose_precision`.
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
-# Networks of Keras Applications that `training.backbones` can build.
-BACKBONES = ("ResNet50", "ResNet50V2", "MobileNet", "MobileNetV2", "EfficientNetV2B0")
-
 # One wrong prediction in twenty, like a careful person in a hurry.
 TARGET_ACCURACY = 0.95
+
+HELP = {
+    "--data": "tf_flowers (the default; downloaded once), sample (painted, needs no internet), a "
+    "folder with one sub-folder per class, a .tgz, .tar or .zip of such a folder, or a FILE.csv "
+    "with columns path and label",
+    "--seed": "decides the split, the first weights and all chance in training",
+    "--epochs": "passes through all training photos",
+    "--name": "is added to the name of the run's folder",
+    "--exclude": "leave out the photos of these lists (columns path or sha256), such as "
+    "label_issues.csv of explore.py after you have reviewed it",
+    "--add": "also train on the photos of this list (columns path and label), such as one that "
+    "predict.py --review wrote and you corrected",
+    "--per-class": "photos of each class to train and validate on",
+    "--use-split": "keep the subsets that the photos come in, such as train/ and test/",
+    "--group-by": "keep photos in one subset whose paths match this alike, as those of one patient",
+    "--near-duplicates": "keep photos in one subset whose hashes differ in at most so many bits; "
+    "0: identical files only, as for a fixed camera",
+    "--image-size": "side of the square that each photo is cut and resized to",
+    "--batch-size": "photos in a training step",
+    "--precision": "arithmetic of training",
+    "--target-accuracy": "share of the accepted predictions that should be right: a higher one "
+    "makes the model say 'not sure' more often",
+    "--resume": "go on with an interrupted run, the folder RUN, as if nothing had happened; all "
+    "other flags are those of that run",
+    "--backbone": "a network listed above, or a saved model, FILE.keras, from raw photos to "
+    "feature maps",
+    "--weights": "imagenet (downloaded once), none (random), or the .h5 file of Keras Applications "
+    "for the network without its top",
+    "--fine-tune": "then train the last N layers of the backbone too",
+    "--views": "views of each training photo: the plain one, and K - 1 that are varied",
+    "--skip-labels": "do not look for label issues",
+    "--run": "use the network of this run, in place of a backbone",
+}
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -48,6 +73,13 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str):
         self.exit(USAGE_EXIT_CODE, f"{self.prog}: {message} (see --help)\n")
+
+
+def add_flag(parser: argparse._ActionsContainer, flag: str, shown: object = None, **options):
+    """Add a flag of HELP, which shows its default, or what is `shown` in place of that."""
+    shown = options.get("default") if shown is None else shown
+    default = "" if shown is None else f" (default: {shown})"
+    parser.add_argument(flag, help=(HELP[flag] + default).replace("%", "%%"), **options)
 
 
 def parse_training_arguments(
@@ -66,90 +98,37 @@ def parse_training_arguments(
         name: ", ".join(f"{recipe} {getattr(of, name)}".strip() for recipe, of in recipes.items())
         for name in ("image_size", "epochs", "learning_rate")
     }
-    add_data_argument(parser)
-    parser.add_argument(
-        "--seed",
-        type=integer_from(0, 2**32 - 1),
-        default=0,
-        help="decides the split, the first weights and all chance in training (default: 0)",
-    )
-    parser.add_argument(
-        "--epochs",
-        type=integer_from(1, 10_000),
-        metavar="N",
-        help=f"passes through all training photos (default: {defaults['epochs']})",
-    )
-    add_name_argument(parser)
+    add_data_flag(parser)
+    add_flag(parser, "--seed", type=integer_from(0, 2**32 - 1), default=0)
+    epochs = integer_from(1, 10_000)
+    add_flag(parser, "--epochs", defaults["epochs"], type=epochs, metavar="N")
+    add_flag(parser, "--name", type=flag_types.folder_name_part)
 
     photos = parser.add_argument_group("photos")
-    add_exclude_argument(photos)
-    photos.add_argument(
-        "--add",
-        type=Path,
-        metavar="FILE.csv",
-        help="also train on the photos of this list (columns path and label), such as one that "
-        "predict.py --review wrote and you corrected",
-    )
-    photos.add_argument(
-        "--per-class",
-        type=integer_from(5),
-        metavar="N",
-        help="photos of each class to train and validate on (default: 80 %% of the smallest class)",
-    )
-    photos.add_argument(
-        "--use-split",
-        action="store_true",
-        help="keep the subsets that the photos come in, such as train/ and test/",
-    )
-    photos.add_argument(
-        "--group-by",
-        type=regular_expression,
-        metavar="REGEX",
-        help="keep photos in one subset whose paths match this alike, as those of one patient",
-    )
-    photos.add_argument(
-        "--near-duplicates",
-        type=integer_from(0, NEAR_DUPLICATE_BITS),
-        default=NEAR_DUPLICATE_BITS,
-        metavar="BITS",
-        help="keep photos in one subset whose hashes differ in at most so many bits; 0: identical "
-        f"files only, as for a fixed camera (default: {NEAR_DUPLICATE_BITS}, chosen on flowers)",
-    )
+    add_exclude_flag(photos)
+    add_flag(photos, "--add", type=Path, metavar="FILE.csv")
+    shown = "80 % of the smallest class"
+    add_flag(photos, "--per-class", shown, type=integer_from(5), metavar="N")
+    add_flag(photos, "--use-split", action="store_true")
+    add_flag(photos, "--group-by", type=flag_types.regular_expression, metavar="REGEX")
+    most = NEAR_DUPLICATE_BITS
+    shown = f"{most}, chosen on flowers"
+    bits = integer_from(0, most)
+    add_flag(photos, "--near-duplicates", shown, type=bits, default=most, metavar="BITS")
 
     training = parser.add_argument_group("training")
-    add_image_size_argument(training, defaults["image_size"])
-    training.add_argument(
-        "--batch-size",
-        # With a single photo, batch normalization, which heads have, would give zeros.
-        type=integer_from(2 if kind == "transfer" else 1, 1024),
-        default=batch_size,
-        metavar="N",
-        help=f"photos in a training step (default: {batch_size})",
-    )
-    training.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="auto",
-        help="arithmetic of training (default: auto, the fastest on this machine)",
-    )
+    add_image_size_flag(training, defaults["image_size"])
+    # With a single photo, batch normalization, which heads have, would give zeros.
+    size = integer_from(2 if kind == "transfer" else 1, 1024)
+    add_flag(training, "--batch-size", type=size, default=batch_size, metavar="N")
+    shown = "auto, the fastest on this machine"
+    add_flag(training, "--precision", shown, choices=PRECISIONS, default="auto")
 
     output = parser.add_argument_group("evaluation and output")
-    output.add_argument(
-        "--target-accuracy",
-        type=number_between(0, 1),
-        default=TARGET_ACCURACY,
-        metavar="SHARE",
-        help="share of the accepted predictions that should be right: a higher one makes the model "
-        f"say 'not sure' more often (default: {TARGET_ACCURACY})",
-    )
+    target = TARGET_ACCURACY
+    add_flag(output, "--target-accuracy", type=flag_types.share, default=target, metavar="SHARE")
     add_output_argument(output, "where the run's folder is made")
-    output.add_argument(
-        "--resume",
-        type=Path,
-        metavar="RUN",
-        help="go on with an interrupted run, the folder RUN, as if nothing had happened; all other "
-        "flags are those of that run",
-    )
+    add_flag(output, "--resume", type=Path, metavar="RUN")
     arguments = parser.parse_args()
     if arguments.use_split and arguments.per_class:
         parser.error("--per-class: says how to split, and --use-split not to; leave one out")
@@ -164,56 +143,17 @@ def add_explore_arguments(
     parser: argparse.ArgumentParser, image_size: int, backbone: str, weights: str
 ) -> None:
     """Add the flags of explore.py, with the script's defaults."""
-    add_data_argument(parser)
-    add_name_argument(parser)
-    parser.add_argument("--skip-labels", action="store_true", help="do not look for label issues")
-
+    add_data_flag(parser)
+    add_flag(parser, "--name", type=flag_types.folder_name_part)
+    add_flag(parser, "--skip-labels", action="store_true")
     labels = parser.add_argument_group("network for label issues")
-    add_backbone_arguments(labels, backbone, weights)
-    labels.add_argument(
-        "--run",
-        type=Path,
-        metavar="FOLDER",
-        help="use the network of this run, in place of a backbone (default: none)",
-    )
-
+    add_backbone_flags(labels, backbone, weights)
+    add_flag(labels, "--run", "none", type=Path, metavar="FOLDER")
     others = parser.add_argument_group("photos and output")
-    add_exclude_argument(others)
-    add_image_size_argument(others, image_size)
+    add_exclude_flag(others)
+    add_image_size_flag(others, image_size)
     add_output_argument(others, "where the pictures and lists are written")
     parser.set_defaults(image_size=image_size)
-
-
-def add_data_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        default="tf_flowers",
-        metavar="PHOTOS",
-        help="tf_flowers (the default; downloaded once), sample (painted, needs no internet), "
-        "a folder with one sub-folder per class, a .tgz, .tar or .zip of such a folder, or a "
-        "FILE.csv with columns path and label",
-    )
-
-
-def add_exclude_argument(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--exclude",
-        type=Path,
-        nargs="+",
-        action="extend",
-        metavar="FILE.csv",
-        help="leave out the photos of these lists (columns path or sha256), such as "
-        "label_issues.csv of explore.py after you have reviewed it",
-    )
-
-
-def add_image_size_argument(parser: argparse._ActionsContainer, default: object) -> None:
-    parser.add_argument(
-        "--image-size",
-        type=integer_from(16, 512),
-        metavar="PIXELS",
-        help=f"side of the square that each photo is cut and resized to (default: {default})",
-    )
 
 
 def add_transfer_arguments(
@@ -221,66 +161,36 @@ def add_transfer_arguments(
 ) -> None:
     """Add the flags that only transfer learning has, with the script's defaults."""
     transfer = parser.add_argument_group("transfer learning")
-    add_backbone_arguments(transfer, backbone, weights)
-    transfer.add_argument(
-        "--fine-tune",
-        type=integer_from(1),
-        metavar="N",
-        help="then train the last N layers of the backbone too (default: none)",
-    )
-    transfer.add_argument(
-        "--views",
-        type=integer_from(1, 1000),
-        default=views,
-        metavar="K",
-        help="views of each training photo: the plain one, and K - 1 that are varied "
-        f"(default: {views})",
-    )
+    add_backbone_flags(transfer, backbone, weights)
+    add_flag(transfer, "--fine-tune", "none", type=integer_from(1), metavar="N")
+    add_flag(transfer, "--views", type=integer_from(1, 1000), default=views, metavar="K")
 
 
-def add_backbone_arguments(parser: argparse._ActionsContainer, backbone: str, weights: str) -> None:
-    """Add `--backbone` and `--weights`, with the script's defaults."""
-    parser.add_argument(
-        "--backbone",
-        type=backbone_name,
-        default=backbone,
-        metavar="NAME",
-        help="a network listed above, or a saved model, FILE.keras, from raw photos to feature "
-        f"maps (default: {backbone})",
-    )
-    parser.add_argument(
-        "--weights",
-        default=weights,
-        metavar="WEIGHTS",
-        help="imagenet (downloaded once), none (random), or the .h5 file of Keras Applications "
-        f"for the network without its top (default: {weights})",
-    )
+def add_data_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", default="tf_flowers", metavar="PHOTOS", help=HELP["--data"])
 
 
-def add_name_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--name", type=folder_name_part, help="is added to the name of the run's folder"
-    )
+def add_exclude_flag(parser: argparse._ActionsContainer) -> None:
+    add_flag(parser, "--exclude", type=Path, nargs="+", action="extend", metavar="FILE.csv")
+
+
+def add_image_size_flag(parser: argparse._ActionsContainer, shown: object) -> None:
+    add_flag(parser, "--image-size", shown, type=integer_from(16, 512), metavar="PIXELS")
+
+
+def add_backbone_flags(parser: argparse._ActionsContainer, backbone: str, weights: str) -> None:
+    add_flag(parser, "--backbone", type=flag_types.backbone, default=backbone, metavar="NAME")
+    add_flag(parser, "--weights", default=weights, metavar="WEIGHTS")
 
 
 def add_output_argument(parser: argparse._ActionsContainer, purpose: str) -> None:
     parser.add_argument(
         "--output-dir",
-        type=output_folder,
+        type=flag_types.output_folder,
         default=str(OUTPUTS_FOLDER),
         metavar="FOLDER",
         help=f"{purpose} (default: outputs/ beside the scripts)",
     )
-
-
-def backbone_name(text: str) -> str:
-    """Argparse type for `--backbone`: one of BACKBONES, or a saved model."""
-    if text not in BACKBONES and not (text.endswith(".keras") and Path(text).is_file()):
-        raise argparse.ArgumentTypeError(
-            f"must be one of {', '.join(BACKBONES)}, or a saved model, a file that ends in .keras, "
-            f"not {text!r}"
-        )
-    return text
 
 
 def run_script(main: Callable[[], int | None]) -> None:

@@ -1,64 +1,59 @@
 """Types of flags for argparse: each returns a value, or says what it must be."""
 
-import argparse
+import contextlib
 import re
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
 
-def output_folder(text: str) -> Path:
-    """Argparse type for `--output-dir`: Keras would fill in what stands in braces."""
-    if set("{}") & set(text):
-        raise argparse.ArgumentTypeError(f"must not have braces in its path, not {text!r}")
-    return Path(text)
+# Networks of Keras Applications that `training.backbones` can build.
+BACKBONES = ("ResNet50", "ResNet50V2", "MobileNet", "MobileNetV2", "EfficientNetV2B0")
+
+
+def _checked(convert: Callable, is_valid: Callable[..., bool], words: str) -> Callable:
+    """Return an argparse type for what can be converted and is valid then; `words` say so."""
+
+    def parse(text: str):
+        with contextlib.suppress(ValueError):
+            if is_valid(value := convert(text)):
+                return value
+        raise ArgumentTypeError(f"must be {words}, not {text!r}")
+
+    return parse
 
 
 def integer_from(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     """Return an argparse type for whole numbers from `lowest` to `highest` (both included)."""
-    bounds = f"at least {lowest}" if highest is None else f"from {lowest} to {highest}"
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or number < lowest or (highest is not None and number > highest):
-            raise argparse.ArgumentTypeError(f"must be a whole number {bounds}, not {text!r}")
-        return number
-
-    return parse
+    if highest is None:
+        return _checked(int, lambda number: number >= lowest, f"a whole number from {lowest} on")
+    bounds = f"a whole number from {lowest} to {highest}"
+    return _checked(int, lambda number: lowest <= number <= highest, bounds)
 
 
-def number_between(lowest: float, highest: float) -> Callable[[str], float]:
-    """Return an argparse type for numbers above `lowest` and up to `highest`."""
+share = _checked(float, lambda number: 0 < number <= 1, "a number above 0 and at most 1")
 
-    def parse(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = None
-        if number is None or not lowest < number <= highest:
-            raise argparse.ArgumentTypeError(
-                f"must be a number above {lowest:g} and at most {highest:g}, not {text!r}"
-            )
-        return number
+# Keras would fill in what stands in braces.
+output_folder = _checked(
+    Path, lambda path: not {*"{}"} & {*str(path)}, "a path without braces, { and }"
+)
 
-    return parse
+folder_name_part = _checked(
+    str,
+    lambda text: text and all(character.isalnum() or character in "._-" for character in text),
+    "letters, digits, '.', '_' and '-' only",
+)
+
+backbone = _checked(
+    str,
+    lambda text: text in BACKBONES or (text.endswith(".keras") and Path(text).is_file()),
+    f"one of {', '.join(BACKBONES)}, or a saved model, a file that ends in .keras",
+)
 
 
 def regular_expression(text: str) -> str:
-    """Argparse type for `--group-by`."""
     try:
         re.compile(text)
     except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression ({error})") from error
-    return text
-
-
-def folder_name_part(text: str) -> str:
-    """Argparse type for `--name`: letters, digits, dots, dashes and underscores."""
-    if not text or not all(character.isalnum() or character in "._-" for character in text):
-        raise argparse.ArgumentTypeError(
-            f"may have letters, digits, '.', '_' and '-' only, not {text!r}"
-        )
+        raise ArgumentTypeError(f"{text!r} is no regular expression ({error})") from error
     return text

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vision101.cli import ArgumentParser, add_exclude_argument
+from vision101.cli import ArgumentParser, add_exclude_flag
 from vision101.errors import UserError
 from vision101.photos.index import index_photos
 from vision101.photos.lists import exclude_photos
@@ -62,7 +62,7 @@ def test_several_lists_are_all_heeded(source, tmp_path, capsys):
     for file, name in zip(lists, ("daisy/daisy-0001.jpg", "roses/roses-0002.jpg"), strict=True):
         file.write_text(f"path\n{name}\n")
     parser = ArgumentParser("")
-    add_exclude_argument(parser)
+    add_exclude_flag(parser)
     first, second = map(str, lists)
     for arguments in (["--exclude", first, "--exclude", second], ["--exclude", first, second]):
         kept = exclude_photos(photos, source, parser.parse_args(arguments).exclude)
