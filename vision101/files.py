@@ -122,9 +122,11 @@ def create_folder(output_folder: Path, *name_parts: str | None) -> Path:
 
 def sweep_partial_files(folder: Path) -> None:
     """Remove what processes of this machine that no longer run left half-written in a folder, or
-    in one below it.
+    up to two levels below it.
     """
-    for path in [*folder.glob(f"{PARTIAL_PREFIX}*"), *folder.glob(f"*/{PARTIAL_PREFIX}*")]:
+    for path in [
+        path for above in ("", "*/", "*/*/") for path in folder.glob(f"{above}{PARTIAL_PREFIX}*")
+    ]:
         process = path.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]
         if process.isdigit() and not _is_running(int(process)):
             _remove(path)

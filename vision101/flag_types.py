@@ -6,7 +6,6 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
-
 # Networks of Keras Applications that `training.backbones` can build.
 BACKBONES = ("ResNet50", "ResNet50V2", "MobileNet", "MobileNetV2", "EfficientNetV2B0")
 
