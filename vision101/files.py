@@ -124,9 +124,8 @@ def sweep_partial_files(folder: Path) -> None:
     """Remove what processes of this machine that no longer run left half-written in a folder, or
     up to two levels below it.
     """
-    for path in [
-        path for above in ("", "*/", "*/*/") for path in folder.glob(f"{above}{PARTIAL_PREFIX}*")
-    ]:
+    patterns = (f"{above}{PARTIAL_PREFIX}*" for above in ("", "*/", "*/*/"))
+    for path in itertools.chain.from_iterable(map(folder.glob, patterns)):
         process = path.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]
         if process.isdigit() and not _is_running(int(process)):
             _remove(path)

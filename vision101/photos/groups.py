@@ -3,8 +3,6 @@
 import re
 from collections import Counter, defaultdict
 
-import numpy as np
-
 from vision101.errors import UserError
 from vision101.photos.duplicates import NEAR_DUPLICATE_BITS, find_near_duplicates, number_groups
 from vision101.photos.index import Photo
@@ -20,8 +18,8 @@ def group_photos(
     photos: list[Photo],
     near_duplicate_bits: int = NEAR_DUPLICATE_BITS,
     keys: list[str] | None = None,
-) -> np.ndarray:
-    """Return the number of each photo's group, int (len(photos),).
+) -> list[list[Photo]]:
+    """Return the groups of photos that must stay in one subset; most are of one photo.
 
     Args:
         photos: To be grouped. Identical files always belong together.
@@ -39,14 +37,19 @@ def group_photos(
             if hashes[first] and (hashes[first] ^ hashes[second]).bit_count() <= near_duplicate_bits
         ]
         _hint_at_alike(photos, pairs)
-    members = defaultdict(list)
+    first_of = {}
     for position, photo in enumerate(photos):
-        members["file", photo.sha256].append(position)
+        pairs.append((first_of.setdefault(photo.sha256, position), position))
         if keys and keys[position]:
-            members["key", keys[position]].append(position)
-    for positions in members.values():
-        pairs += [(positions[0], other) for other in positions[1:]]
-    return number_groups(len(photos), pairs)
+            pairs.append((first_of.setdefault(("key", keys[position]), position), position))
+    return _join_pairs(photos, pairs)
+
+
+def _join_pairs(photos: list[Photo], pairs: list[tuple[int, int]]) -> list[list[Photo]]:
+    groups = defaultdict(list)
+    for photo, number in zip(photos, number_groups(len(photos), pairs), strict=True):
+        groups[number].append(photo)
+    return list(groups.values())
 
 
 def find_keys(places: list[str], expression: str) -> list[str]:
@@ -74,15 +77,12 @@ def find_keys(places: list[str], expression: str) -> list[str]:
 
 def _hint_at_alike(photos: list[Photo], pairs: list[tuple[int, int]]) -> None:
     """Say so where most of a class would count as one picture."""
-    group_of = number_groups(len(photos), pairs)
-    counts = Counter(photo.class_name for photo in photos)
-    groups = Counter(
-        (photo.class_name, group) for photo, group in zip(photos, group_of, strict=True)
-    )
+    totals = Counter(photo.class_name for photo in photos)
     alike = [
-        f"{count} of {counts[name]} photos of {name}"
-        for (name, _), count in groups.most_common()
-        if count > max(2, ALIKE_SHARE * counts[name])
+        f"{count} of {totals[name]} photos of {name}"
+        for group in sorted(_join_pairs(photos, pairs), key=len, reverse=True)
+        for name, count in Counter(photo.class_name for photo in group).items()
+        if count > max(2, ALIKE_SHARE * totals[name])
     ]
     across = sum(photos[first].class_name != photos[second].class_name for first, second in pairs)
     if across >= MANY_PAIRS:

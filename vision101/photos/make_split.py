@@ -2,16 +2,21 @@
 
 import argparse
 from collections import Counter
-
-import numpy as np
+from pathlib import Path
 
 from vision101.errors import UserError
-from vision101.photos.filling import SUBSETS, line_up
 from vision101.photos.groups import find_keys, group_photos
 from vision101.photos.index import Photo, list_labelled_files
 from vision101.photos.lists import add_photos
 from vision101.photos.sources import PhotoSource
-from vision101.photos.split import VALIDATION_SHARE, sort_photos, split_photos
+from vision101.photos.split import (
+    SUBSETS,
+    VALIDATION_SHARE,
+    fill_subsets,
+    line_up,
+    sort_photos,
+    split_photos,
+)
 
 
 def make_split(
@@ -29,39 +34,41 @@ def make_split(
         keys = find_keys([source.place(photo.path) for photo in photos], arguments.group_by)
     groups = group_photos(photos, arguments.near_duplicates, keys)
     if arguments.use_split:
-        subsets = [files[photo.path].subset for photo in photos]
-        split = keep_split(photos, subsets, groups, arguments.seed)
+        subset_of = {photo.path: files[photo.path].subset for photo in photos}
+        split = keep_split(groups, subset_of, arguments.seed)
     else:
         split = split_photos(photos, arguments.seed, arguments.per_class, groups)
     return add_photos(split, arguments.add)
 
 
 def keep_split(
-    photos: list[Photo], subsets: list[str], groups: np.ndarray, seed: int
+    groups: list[list[Photo]], subset_of: dict[Path, str], seed: int
 ) -> dict[str, list[Photo]]:
     """Return the split that a collection comes with. Where it has no validation photos, or no test
     set beside them, a fifth of each class in train is held out to validate on.
 
     Args:
-        photos: To be split.
-        subsets: For each photo, `train`, `validation` or `unseen`; others are left out.
-        groups: What `group_photos` returned for them.
+        groups: What `group_photos` returned.
+        subset_of: `train`, `validation` or `unseen` for each photo; others are left out.
         seed: Decides which photos are held out.
 
     Raises:
         UserError: There is no training or test set, or a class is missing in a subset.
     """
-    split = {subset: [] for subset in SUBSETS}
-    for photo, subset in zip(photos, subsets, strict=True):
-        split.get(subset, []).append(photo)
+    photos = [photo for group in groups for photo in group]
+    split = {
+        subset: [photo for photo in photos if subset_of[photo.path] == subset] for subset in SUBSETS
+    }
     if not any(split.values()):
         raise UserError("--use-split: no subsets such as train/ and test/ there; leave it out")
-    notes = [f"{len(photos) - sum(map(len, split.values()))} photos are in no subset"]
+    notes = []
+    if others := len(photos) - sum(map(len, split.values())):
+        notes.append(f"{others} photos are in no subset")
     if not split["unseen"]:
         split["unseen"], split["validation"] = split["validation"], []
         notes.append("there is no test set, so the validation set serves as such")
     if not split["validation"]:
-        split["train"], split["validation"] = _hold_out(split["train"], photos, groups, seed)
+        split |= _hold_out(groups, {*split["train"]}, seed)
         notes.append("validation photos are held out from train")
     for subset in ("train", "validation", "unseen"):
         names = {photo.class_name for photo in split[subset]}
@@ -71,42 +78,34 @@ def keep_split(
                 "--use-split out"
             )
     sizes = ", ".join(f"{len(split[subset])} {subset}" for subset in SUBSETS[:3])
-    print(f"Split as it came: {sizes}; {'; '.join(notes[notes[0].startswith('0 ') :])}")
-    _name_leaks(photos, split, groups)
+    print("; ".join([f"Split as it came: {sizes}", *notes]))
+    _name_leaks(groups, split)
     return {subset: sort_photos(members) for subset, members in split.items()}
 
 
-def _hold_out(
-    train: list[Photo], photos: list[Photo], groups: np.ndarray, seed: int
-) -> tuple[list[Photo], list[Photo]]:
-    members = {photo.path for photo in train}
-    inside = [position for position, photo in enumerate(photos) if photo.path in members]
-    line = line_up([photos[position] for position in inside], groups[inside], seed)
+def _hold_out(groups: list[list[Photo]], train: set[Photo], seed: int) -> dict[str, list[Photo]]:
+    """Return train and validation in place of `train`."""
+    inside = [[photo for photo in group if photo in train] for group in groups]
+    line = line_up([group for group in inside if group], seed)
     counts = [Counter(photo.class_name for photo in group) for group in line]
-    totals = sum(counts, Counter())
     quotas = {
         # A class of large groups gives one of them.
         name: max(int(VALIDATION_SHARE * total), min(c[name] for c in counts if name in c))
-        for name, total in totals.items()
+        for name, total in sum(counts, Counter()).items()
     }
-    kept, held_out, held = [], [], Counter()
-    for group, needed in zip(line, counts, strict=True):
-        if all(held[name] + count <= quotas[name] for name, count in needed.items()):
-            held_out += group
-            held.update(needed)
-        else:
-            kept += group
-    return kept, held_out
+    split = fill_subsets(line, {"validation": quotas})
+    return {subset: split[subset] for subset in ("train", "validation")}
 
 
-def _name_leaks(photos: list[Photo], split: dict[str, list[Photo]], groups: np.ndarray) -> None:
+def _name_leaks(groups: list[list[Photo]], split: dict[str, list[Photo]]) -> None:
     """Name the photos of unseen that have a relative among those trained or validated on."""
-    group_of = {photo.path: group for photo, group in zip(photos, groups, strict=True)}
-    seen = {group_of[photo.path]: photo for name in SUBSETS[:2] for photo in split[name]}
+    known, unseen = {*split["train"], *split["validation"]}, {*split["unseen"]}
     leaks = [
-        f"{photo.path.name} like {seen[group_of[photo.path]].path.name}"
-        for photo in split["unseen"]
-        if group_of[photo.path] in seen
+        f"{photo.path.name} like {seen[0].path.name}"
+        for group in groups
+        if (seen := [photo for photo in group if photo in known])
+        for photo in group
+        if photo in unseen
     ]
     if leaks:
         more = ", …" if len(leaks) > 3 else ""

@@ -4,16 +4,18 @@ import csv
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from vision101.errors import UserError, shown_path
 from vision101.files import read_table, write_table
-from vision101.photos.filling import SUBSETS, fill_evenly, line_up
 from vision101.photos.groups import group_photos
 from vision101.photos.index import Photo, index_file
 from vision101.photos.sources import PhotoSource
+
+# In the order in which they are filled. What is in no earlier subset is surplus.
+SUBSETS = ("validation", "train", "unseen", "surplus")
 
 # Those that a model is evaluated on. Validation chose the best epoch; unseen (the test set) has the
 # score to believe; surplus is what larger classes have left over.
@@ -29,12 +31,15 @@ VALIDATION_SHARE = 0.2
 # Other orders that are tried, twice as many, where neither chance nor size gives a split.
 ATTEMPTS = 40
 
+SPLIT_NAME = "split.csv"
+COLUMNS = ("path", "label", "part", "sha256")
+
 
 def split_photos(
     photos: list[Photo],
     seed: int,
     per_class: int | None = None,
-    groups: Sequence[int] | None = None,
+    groups: list[list[Photo]] | None = None,
 ) -> dict[str, list[Photo]]:
     """Split photos so that train, validation and unseen each hold as many of every class. Train and
     validation together hold `per_class` of each, or by default 80 % of the smallest class.
@@ -59,32 +64,75 @@ def split_photos(
         )
     validation = int(VALIDATION_SHARE * pool)
     quotas = {"validation": validation, "train": pool - validation, "unseen": smallest - pool}
-    if groups is None:
-        groups = group_photos(photos)
-    line = line_up(photos, groups, seed)
+    groups = group_photos(photos) if groups is None else groups
+    line = line_up(groups, seed)
     # Large groups may come when there is no room for them any more. Then they go first. Where that
     # leaves too little for others, the orders of more seeds are tried, in the end those of the
     # first seeds: so every seed gives a split where one of these does.
     others = (*(f"{seed} {attempt}" for attempt in range(ATTEMPTS)), *range(ATTEMPTS))
-    orders = itertools.chain(
-        (line, sorted(line, key=len, reverse=True)),
-        (line_up(photos, groups, other) for other in others),
-    )
-    for order in orders:
-        split, lost = fill_evenly(order, quotas, sorted(counts))
-        if split:
+    by_size = sorted(line, key=len, reverse=True)
+    for order in itertools.chain((line, by_size), (line_up(groups, other) for other in others)):
+        if split := _fill_evenly(order, quotas, counts):
             return {subset: sort_photos(photos) for subset, photos in split.items()}
-    subset, name = lost
+    scattered = Counter(name for group in groups for name in {photo.class_name for photo in group})
+    name = min(scattered, key=scattered.get)
     if per_class is not None:
         raise UserError(
-            f"--per-class {pool}: leaves no photo of class {name!r} for {subset}, since photos of "
-            f"one group or picture stay together; try {int(POOL_SHARE * smallest)}, or leave it out"
+            f"--per-class {pool}: leaves a subset without a photo of class {name!r}, since photos "
+            f"of one group or picture stay together; try {int(POOL_SHARE * smallest)}, or leave it "
+            "out"
         )
     raise UserError(
-        f"--data: class {name!r} has too few different photos for {subset}: most show the same, or "
-        "belong to a few large groups; add others, remove the class, or, where a camera is fixed, "
-        "use --near-duplicates 0"
+        f"--data: class {name!r} has too few different photos: most show the same, or belong to a "
+        "few large groups; add others, remove the class, or, where a camera is fixed, use "
+        "--near-duplicates 0"
     )
+
+
+def line_up(groups: list[list[Photo]], seed: int | str) -> list[list[Photo]]:
+    """Return groups of photos in an order that only their contents and the seed decide."""
+
+    def place_in_line(group: list[Photo]) -> str:
+        return hashlib.sha256(f"{seed} {min(photo.sha256 for photo in group)}".encode()).hexdigest()
+
+    return sorted(groups, key=place_in_line)
+
+
+def fill_subsets(
+    line: list[list[Photo]], quotas: dict[str, Mapping[str, int]]
+) -> dict[str, list[Photo]]:
+    """Put each group, first come, first served, into the first subset that has room for it.
+
+    Args:
+        line: Groups of photos.
+        quotas: How many photos of each class a subset has room for; one without takes all.
+    """
+    split = {subset: [] for subset in SUBSETS}
+    held = {subset: Counter() for subset in SUBSETS}
+    for group in line:
+        needed = Counter(photo.class_name for photo in group)
+        for subset in SUBSETS:
+            room = quotas.get(subset)
+            if not room or all(held[subset][name] + needed[name] <= room[name] for name in needed):
+                split[subset] += group
+                held[subset].update(needed)
+                break
+    return split
+
+
+def _fill_evenly(
+    line: list[list[Photo]], quotas: dict[str, int], class_names: Iterable[str]
+) -> dict[str, list[Photo]]:
+    """Return a split as even as can be; {} if a subset would lack a class."""
+    while all(quotas.values()):
+        split = fill_subsets(line, {of: dict.fromkeys(class_names, quotas[of]) for of in quotas})
+        held = {of: Counter(photo.class_name for photo in split[of]) for of in quotas}
+        # A class of large groups may leave a subset short by a few: the other classes follow it.
+        reached = {of: min(held[of][name] for name in class_names) for of in quotas}
+        if reached == quotas:
+            return split
+        quotas = reached
+    return {}
 
 
 def sort_photos(photos: list[Photo]) -> list[Photo]:
@@ -99,30 +147,23 @@ def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSo
         for subset in SUBSETS
         for photo in split[subset]
     )
-    write_table(run_folder / "split.csv", ("path", "label", "part", "sha256"), rows)
+    write_table(run_folder / SPLIT_NAME, COLUMNS, rows)
 
 
 def read_split(
     run_folder: Path, photos: list[Photo], source: PhotoSource
 ) -> tuple[dict[str, list[Photo]], list[str]]:
-    """Read back what `write_split` wrote.
-
-    Args:
-        run_folder: Folder of the run.
-        photos: The readable photos of the source. Those that a list added lie elsewhere.
-        source: Where the photos came from.
+    """Read back what `write_split` wrote, given the readable photos of the source; those that a
+    list added lie elsewhere. Raises UserError where `split.csv` is missing or damaged.
 
     Returns:
         The split, and the paths of photos that are gone or were changed, and so are left out.
-
-    Raises:
-        UserError: `split.csv` is missing or damaged.
     """
     known = {source.place(photo.path): photo for photo in photos}
     split, missing = {subset: [] for subset in SUBSETS}, []
-    path = run_folder / "split.csv"
+    path = run_folder / SPLIT_NAME
     try:
-        for place, label, subset, sha256 in read_table(path, ("path", "label", "part", "sha256")):
+        for place, label, subset, sha256 in read_table(path, COLUMNS):
             photo = known.get(place) or index_file(Path(place), label)
             if photo.problem or photo.sha256 != sha256:
                 missing.append(place)
