@@ -17,8 +17,7 @@ figures.py        Matplotlib, colours
 pages.py          pages to read in a browser, from templates/
 runs.py           a run in the making, and the names of its files
 resume.py         a run that was interrupted goes on
-run_format.py     what files of a run hold, and the check of what is read back
-finished_runs.py  runs that have finished: found, and read
+finished_runs.py  runs that have finished: found, read, and checked
 portable.py       the model of a run for machines without TensorFlow
 prediction.py     a trained run asked about new photos
 incoming.py       the photos that predict.py is asked about

@@ -16,8 +16,7 @@ import numpy as np
 
 from vision101.errors import UserError
 from vision101.files import write_atomically, write_json
-from vision101.finished_runs import FinishedRun
-from vision101.run_format import check_checksum, read_json
+from vision101.finished_runs import FinishedRun, check_checksum, read_json
 from vision101.runs import RESULTS_NAME, Run
 
 PORTABLE_NAME = "model.tflite"
@@ -28,11 +27,8 @@ class NotPortableError(Exception):
 
 
 def export_model(run: Run | FinishedRun, model) -> None:
-    """Write the portable model of a run; where that fails, say so: the run is complete without.
-
-    Args:
-        run: A run whose other files are written.
-        model: Its Keras model: a calibrated classifier of ours, in float32.
+    """Write the portable model of a run whose other files are written, given its Keras model, a
+    calibrated classifier of ours. Where that fails, say so: the run is complete without.
     """
     import keras  # takes seconds; loading a portable model needs none of it
 

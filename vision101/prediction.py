@@ -9,62 +9,45 @@ import numpy as np
 from vision101.errors import UserError, shown_path
 from vision101.evaluation.out_of_distribution import OutOfDistributionDetector, load_detector
 from vision101.files import write_table
-from vision101.finished_runs import FORMER_DETECTOR_NAME, FinishedRun, read_run
+from vision101.finished_runs import (
+    FORMER_DETECTOR_NAME,
+    FinishedRun,
+    check_checksum,
+    read_run,
+    refuse,
+    refuse_damage,
+)
 from vision101.portable import PORTABLE_NAME, NotPortableError, load_portable_model
-from vision101.run_format import check_checksum, check_detector, refuse, refuse_damage
 from vision101.runs import DETECTOR_NAME, MODEL_NAME
 
 REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
 
 
 class Classifier(NamedTuple):
-    """The network of a complete run, ready to predict.
-
-    Attributes:
-        run: The run.
-        model: Its Keras model; None where the portable one predicts.
-        call: From a batch of images to a list of probabilities and features.
-        fallback: Why Keras predicts and not the portable model; "" if nothing is wrong with it.
-        class_names: In the order of the model's outputs.
-        image_size: Side of the square images that it takes, in pixels.
-        threshold: Confidence from which a prediction is accepted, 0-1.
-        detector: Tells photos that are unlike those trained on.
-    """
+    """The network of a complete run, ready to predict."""
 
     run: FinishedRun
-    model: object
-    call: Callable[[np.ndarray], list[np.ndarray]]
-    fallback: str
-    class_names: list[str]
-    image_size: int
-    threshold: float
+    model: object  # its Keras model; None where the portable one predicts
+    call: Callable[[np.ndarray], list[np.ndarray]]  # from images to probabilities and features
+    fallback: str  # why Keras predicts and not the portable model; "" if nothing is wrong with it
+    class_names: list[str]  # in the order of the model's outputs
+    image_size: int  # side of the square images that it takes, in pixels
+    threshold: float  # confidence from which a prediction is accepted, 0-1
     detector: OutOfDistributionDetector
 
 
 class Prediction(NamedTuple):
-    """What a model says of a photo.
+    """What a model says of a photo. Where it is not accepted, a person should look."""
 
-    Attributes:
-        name: Of the photo, as the user gave it.
-        classes: Names and probabilities (0-1) of all classes, most probable first.
-        accepted: Whether to take the first one for what the photo shows. If not, a person should
-            look.
-        out_of_distribution: Whether the photo is unlike those trained on, so that it may well show
-            none of the classes; then the prediction is not accepted either.
-    """
-
-    name: str
-    classes: list[tuple[str, float]]
+    name: str  # of the photo, as the user gave it
+    classes: list[tuple[str, float]]  # names and probabilities of all, most probable first
     accepted: bool
-    out_of_distribution: bool
+    out_of_distribution: bool  # unlike the training photos: it may well show none of the classes
 
 
 def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
-    """Load the network of a complete run: the portable one, if it can be used here, else Keras's.
-
-    Args:
-        folder: Of the run.
-        with_keras: Load the Keras model in any case.
+    """Load the network of a complete run: the portable one, if it can be used here, else Keras's,
+    which `with_keras` asks for in any case.
 
     Raises:
         UserError: It is no complete run, a file of it is damaged, or Keras is needed and missing.
@@ -79,18 +62,18 @@ def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
         fallback = str(error)
     if call is None:
         model, call = _load_keras_model(run)
-    path = folder / (MODEL_NAME if model else PORTABLE_NAME)
-    with refuse_damage(path, "used"):
+    with refuse_damage(folder / (MODEL_NAME if model else PORTABLE_NAME), "used"):
         probabilities, features = call(np.zeros((1, image_size, image_size, 3), np.uint8))
-        channels = features.shape[-1]
         if probabilities.shape != (1, len(class_names)):
             raise ValueError(f"it does not tell {len(class_names)} classes apart")
-    detector_path = folder / DETECTOR_NAME
-    if not detector_path.exists():
-        detector_path = folder / FORMER_DETECTOR_NAME
-    check_detector(detector_path, len(class_names), channels)
-    with refuse_damage(detector_path, "loaded"):
-        detector = load_detector(detector_path)
+    path = folder / DETECTOR_NAME
+    path = path if path.exists() else folder / FORMER_DETECTOR_NAME
+    with refuse_damage(path, "loaded"):
+        detector = load_detector(path)
+        count, channels = len(class_names), features.shape[-1]
+        shapes = detector.means.shape, detector.precision.shape
+        if shapes != ((count, channels), (channels, channels)):
+            raise ValueError(f"its model has {count} classes and {channels} features")
         if not all(np.isfinite(array).all() for array in detector):
             raise ValueError("it holds NaN or infinite numbers")
     threshold = run.results["confidence"]["threshold"]
@@ -124,20 +107,14 @@ def _load_keras_model(run: FinishedRun) -> tuple[object, Callable[[np.ndarray], 
 
 
 def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Prediction:
-    """Predict the class of a photo. Raises UserError where the model gives no probabilities.
-
-    Args:
-        classifier: What `load_classifier` returned.
-        pixels: What `read_pixels` returned for the classifier's image size.
+    """Predict the class of a photo, given as `read_pixels` returns it. Raises UserError where the
+    model gives no probabilities.
     """
     probabilities, features = classifier.call(pixels[np.newaxis])
     if not np.isfinite(probabilities).all():
         raise refuse(classifier.run.folder / MODEL_NAME, "used (it does not give probabilities)")
-    ranking = probabilities[0].argsort()[::-1]
-    classes = [
-        (classifier.class_names[position], float(probabilities[0][position]))
-        for position in ranking
-    ]
+    named = [*zip(classifier.class_names, probabilities[0].tolist(), strict=True)]
+    classes = [named[position] for position in probabilities[0].argsort()[::-1]]
     usual = bool(classifier.detector.accept(features)[0])
     accepted = usual and classes[0][1] >= classifier.threshold
     return Prediction(name, classes, accepted, not usual)

@@ -11,23 +11,15 @@ import platform
 import time
 from datetime import datetime, timezone
 from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
+from vision101 import files
 from vision101.errors import UserError, shown_path
-from vision101.files import (
-    create_folder,
-    sweep_partial_files,
-    write_atomically,
-    write_json,
-    write_table,
-)
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import EVALUATED_SUBSETS, hash_split, read_split, write_split
-from vision101.run_format import CONFIG, FORMAT, check_fields, read_json, refuse_damage
+
+FORMAT = 1  # `format` in config.json; earlier versions did not record it
 
 CONFIG_NAME = "config.json"
 LOG_NAME = "log.csv"
@@ -45,34 +37,33 @@ RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
 
 class Run:
-    """A training run: made when the script starts, started before `fit`, finished at its end.
-
-    A run that was interrupted is made, started and finished again in its own folder.
+    """A training run: made when the script starts, started before `fit`, finished at its end. One
+    that was interrupted is made, started and finished again in its own folder.
 
     Attributes:
         kind: `cnn` or `transfer`.
-        arguments: The flags of the script.
-        seconds: For each stage that has ended, in order, its seconds.
-        folder: The folder of the run; from `start` on, like all that follows.
-        model_title: What a person reads as the name of its model.
-        source: Where the photos came from.
-        split: What `split_photos` returned.
-        class_names: In the order of the model's outputs.
-        config: What `config.json` holds.
+        arguments: The flags of the script; `resume` as `resume_arguments` returned it.
         history: Of every epoch `accuracy`, `loss`, `val_accuracy` and `val_loss`, as lists.
+        seconds: For each stage that has ended, in order, its seconds.
         stopped: In which epoch its training was told to stop, in words; "" if it was not.
+        folder: From `start` on, like all that follows.
+        config: What `config.json` holds.
+        model_title: What a person reads as the name of its model.
+        source, split: Its photos.
+        class_names: In the order of the model's outputs.
     """
 
     unfinished: "Run | None" = None  # the one that is started and not finished, in this process
 
     def __init__(self, kind: str, arguments: argparse.Namespace):
-        sweep_partial_files(arguments.output_dir)
-        self.kind, self.arguments = kind, arguments
-        self.folder = arguments.resume
-        progress = read_progress(self.folder) if self.folder else {}
-        self.seconds = progress.get("seconds", {})
-        self.history = progress.get("history", {})
-        self.stopped = ""
+        files.sweep_partial_files(arguments.output_dir)
+        self.kind, self.arguments, self.stopped = kind, arguments, ""
+        self.folder, self.config, self.history, self.seconds = arguments.resume or (
+            None,
+            {},
+            {},
+            {},
+        )
         self._stage_start = time.monotonic()
 
     @property
@@ -102,15 +93,8 @@ class Run:
         self._stage_start = time.monotonic()
 
     def read_split(self, photos: list[Photo], source: PhotoSource) -> dict[str, list[Photo]] | None:
-        """Return the split of a run that is resumed, less photos that are gone or changed, which
-        are named; None for a new run.
-        """
-        if not self.folder:
-            return None
-        split, missing = read_split(self.folder, photos, source)
-        for path in missing:
-            print(f"Left out: {path}: missing, or changed since the run started")
-        return split
+        """Return the split of a run that is resumed; None for a new run."""
+        return read_split(self.folder, photos, source) if self.folder else None
 
     def start(
         self,
@@ -124,14 +108,14 @@ class Run:
 
         Args:
             recipe: What tells the run from others of its kind; a part of the folder's name.
-            title, source, split: Attributes of the run.
+            title: What a person reads as the name of its model.
             settings: What makes the recipe and has no flag; where it has, the flag counts.
+            source, split: Its photos.
         """
         self.source, self.split, self.model_title = source, split, title
         self.class_names = list_classes(split["train"])
         flags = vars(self.arguments)
         if self.folder:
-            self.config = read_config(self.folder)
             constants = {name: settings[name] for name in settings if name not in flags}
             constants = json.loads(json.dumps(constants))  # as they are once they are read back
             changed = [name for name in constants if self.config.get(name) != constants[name]]
@@ -142,7 +126,7 @@ class Run:
                 )
             Run.unfinished = self
             return
-        self.folder = create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
+        self.folder = files.create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
         (self.folder / "plots").mkdir()
         Run.unfinished = self
         versions = {package: version(package) for package in RECORDED_PACKAGES}
@@ -156,7 +140,7 @@ class Run:
             "versions": versions,
         }
         write_split(self.folder, split, source)
-        write_json(self.folder / CONFIG_NAME, self.config)
+        files.write_json(self.folder / CONFIG_NAME, self.config)
 
     def finish(self, model, evaluation, results: dict) -> None:
         """Save all that a prediction needs, and then `results.json`: the run is complete.
@@ -165,7 +149,7 @@ class Run:
             evaluation: What `evaluate_model` returned.
             results: What `results.json` shall hold beside the run's own title and times.
         """
-        with write_atomically(self.folder / MODEL_NAME) as temporary:
+        with files.write_atomically(self.folder / MODEL_NAME) as temporary:
             model.save(temporary)
         evaluation.detector.save(self.folder / DETECTOR_NAME)
         self._write_predictions(evaluation)
@@ -173,7 +157,7 @@ class Run:
         checksum = hashlib.sha256((self.folder / MODEL_NAME).read_bytes()).hexdigest()
         known = {"title": self.title, "finished": finished, "seconds": self.seconds}
         known |= {"stopped": self.stopped} if self.stopped else {}
-        write_json(self.folder / RESULTS_NAME, known | {"model_sha256": checksum} | results)
+        files.write_json(self.folder / RESULTS_NAME, known | {"model_sha256": checksum} | results)
         Run.unfinished = None
 
     def remove_checkpoints(self) -> None:
@@ -192,30 +176,9 @@ class Run:
                 numbers = [f"{value:.6f}" for value in (probabilities.max(), *probabilities)]
                 sure = "yes" if accepted else "no"
                 rows.append((*known, predicted, numbers[0], sure, *numbers[1:]))
-        write_table(self.folder / PREDICTIONS_NAME, (*PREDICTION_COLUMNS, *self.class_names), rows)
-
-
-def read_config(folder: Path) -> dict:
-    """Return what `config.json` of a run says, finished or not; a damaged one is a UserError."""
-    path = folder / CONFIG_NAME
-    if not path.exists():
-        raise UserError(f"{shown_path(folder)}: not the folder of a run")
-    config = read_json(path)
-    check_fields(path, config, CONFIG)
-    return config
-
-
-def read_progress(folder: Path) -> dict:
-    """Return `history` and `seconds` of an interrupted run, by its newest checkpoint; {} without.
-    A damaged one is a UserError.
-    """
-    newest = {}
-    for path in folder.glob(CHECKPOINTS):
-        with refuse_damage(path), np.load(path, allow_pickle=False) as saved:
-            progress = json.loads(str(saved["progress"]))
-            if not newest or len(progress["history"]["loss"]) > len(newest["history"]["loss"]):
-                newest = progress
-    return newest
+        files.write_table(
+            self.folder / PREDICTIONS_NAME, (*PREDICTION_COLUMNS, *self.class_names), rows
+        )
 
 
 def list_constants(*modules: ModuleType) -> dict[str, float | tuple | dict]:

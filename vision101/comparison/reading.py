@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from vision101.errors import UserError, shown_name
 from vision101.files import read_table
-from vision101.finished_runs import list_runs, read_run
-from vision101.run_format import refuse_damage
+from vision101.finished_runs import list_runs, read_run, refuse_damage
 from vision101.runs import PREDICTION_COLUMNS, PREDICTIONS_NAME
 from vision101.terminal import count
 

@@ -152,26 +152,24 @@ def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSo
 
 def read_split(
     run_folder: Path, photos: list[Photo], source: PhotoSource
-) -> tuple[dict[str, list[Photo]], list[str]]:
+) -> dict[str, list[Photo]]:
     """Read back what `write_split` wrote, given the readable photos of the source; those that a
-    list added lie elsewhere. Raises UserError where `split.csv` is missing or damaged.
-
-    Returns:
-        The split, and the paths of photos that are gone or were changed, and so are left out.
+    list added lie elsewhere. What is gone or was changed is named, and left out. Raises UserError
+    where `split.csv` is missing or damaged.
     """
     known = {source.place(photo.path): photo for photo in photos}
-    split, missing = {subset: [] for subset in SUBSETS}, []
+    split = {subset: [] for subset in SUBSETS}
     path = run_folder / SPLIT_NAME
     try:
         for place, label, subset, sha256 in read_table(path, COLUMNS):
             photo = known.get(place) or index_file(Path(place), label)
             if photo.problem or photo.sha256 != sha256:
-                missing.append(place)
+                print(f"Left out: {place}: missing, or changed since the run started")
             else:
                 split[subset].append(replace(photo, class_name=label))
     except (OSError, LookupError, ValueError, csv.Error) as error:
         raise UserError(f"{shown_path(path)}: missing or damaged ({error}); train again") from error
-    return {subset: sort_photos(members) for subset, members in split.items()}, missing
+    return {subset: sort_photos(members) for subset, members in split.items()}
 
 
 def hash_split(split: dict[str, list[Photo]]) -> str:
