@@ -10,6 +10,7 @@ from vision101.errors import UserError
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.reading import read_pixels
 from vision101.photos.sources import find_photos
+from vision101.training import datasets
 from vision101.training.augmentation import (
     LARGEST_MIXUP_SHARE,
     SMALLEST_CROP_AREA,
@@ -46,24 +47,20 @@ def test_photos_are_decoded_in_order_with_their_labels(photos):
         assert class_names[decoded.labels[index].argmax()] == photos[index].path.parent.name
 
 
-def test_photos_that_do_not_fit_in_memory_are_kept_on_disk(photos, tmp_path):
+def test_photos_that_do_not_fit_in_memory_are_kept_on_disk(photos, monkeypatch, tmp_path):
     class_names = list_classes(photos)
     in_memory = decode_photos(photos, class_names, 24, "test")
-    on_disk = decode_photos(
-        photos, class_names, 24, "test", data_folder=tmp_path / "data", in_memory=False
-    )
+    monkeypatch.setattr(datasets, "MEMORY_LIMIT_BYTES", 50 * 24 * 24 * 3 - 1)
+    on_disk = decode_photos(photos, class_names, 24, "test", data_folder=tmp_path / "data")
     assert isinstance(on_disk.inputs, np.memmap)
     np.testing.assert_array_equal(on_disk.inputs, in_memory.inputs)
     # The file has no name: it vanishes with the process, however that ends.
     assert list((tmp_path / "data").iterdir()) == []
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_no_photos_are_fine(in_memory, photos, tmp_path):
+def test_no_photos_are_fine(photos):
     # Surplus is empty where all classes are of one size.
-    classes = list_classes(photos)
-    decoded = decode_photos([], classes, 24, "test", None, tmp_path, in_memory)
-    assert decoded.inputs.shape == (0, 24, 24, 3)
+    assert decode_photos([], list_classes(photos), 24, "test").inputs.shape == (0, 24, 24, 3)
 
 
 def test_photo_that_was_damaged_meanwhile_is_named(photo_folder, tmp_path):

@@ -1,7 +1,7 @@
 """The names of classes: which are one to a person, and how they are shown before training."""
 
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 
 # Classes that are shown with their counts; of more than these, the smallest ones are.
 CLASSES_SHOWN = 12
@@ -19,15 +19,14 @@ def fold_name(name: str) -> str:
 
 def find_name_problem(names: list[str]) -> str:
     """Return what is wrong with the names of classes, and what to do; "" if all is well."""
-    twins = defaultdict(list)
+    twins = {}
     for name in names:
         if name != name.encode(errors="replace").decode():
             return f"the name of class folder {name!r} is not in UTF-8; rename it"
-        twins[fold_name(name)].append(name)
-        if len(pair := twins[fold_name(name)]) > 1:
+        if (twin := twins.setdefault(fold_name(name), name)) != name:
             return (
-                f"classes {pair[0]!r} and {pair[1]!r} differ in upper and lower case only; merge "
-                "them, or rename one"
+                f"classes {twin!r} and {name!r} differ in upper and lower case only; merge them, "
+                "or rename one"
             )
     return ""
 
@@ -35,9 +34,8 @@ def find_name_problem(names: list[str]) -> str:
 def describe_classes(class_names: list[str]) -> str:
     """Return one line that names the classes and their counts, given the class of each photo."""
     counts = sorted(Counter(class_names).items())
-    shown = counts
+    line = f"{len(class_names)} photos of {len(counts)} classes"
     if len(counts) > CLASSES_SHOWN:
-        shown = sorted(counts, key=lambda item: item[1])[:CLASSES_SHOWN]
-    named = ", ".join(f"{name} ({count})" for name, count in shown)
-    of_these = f"; the {CLASSES_SHOWN} smallest" if shown != counts else ""
-    return f"{len(class_names)} photos of {len(counts)} classes{of_these}: {named}"
+        counts = sorted(counts, key=lambda item: item[1])[:CLASSES_SHOWN]
+        line += f"; the {CLASSES_SHOWN} smallest"
+    return f"{line}: " + ", ".join(f"{name} ({count})" for name, count in counts)

@@ -11,10 +11,14 @@ from vision101.errors import UserError, shown_path
 from vision101.files import DATA_FOLDER, disk_errors, write_json
 from vision101.photos.class_names import describe_classes, find_name_problem
 from vision101.photos.labelled import LabelledFile, label_files
-from vision101.photos.layouts import describe_layout, find_class_folders, list_visible_folders
+from vision101.photos.layouts import (
+    describe_layout,
+    describe_strays,
+    find_class_folders,
+    list_visible_folders,
+)
 from vision101.photos.reading import UnreadablePhotoError, read_ahead, read_file, read_photo
 from vision101.photos.sources import PAINTED_MARK, PhotoSource
-from vision101.photos.strays import describe_strays
 from vision101.terminal import say
 
 # 16 x 16 bits tell photos of one flower apart, but see through resizing, compression, recolouring.

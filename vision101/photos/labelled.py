@@ -27,10 +27,7 @@ def label_files(
     source: PhotoSource, list_files: Callable[[Path], list[Path]]
 ) -> list[LabelledFile]:
     """Return the files of a collection: those below its class folders, which `list_files` finds, or
-    those of its list.
-
-    Raises:
-        UserError: A folder or the list cannot be read, or the list names files that are not there.
+    those of its list. Raises UserError where one cannot be read, or names files that are not there.
     """
     if source.table:
         return _read_labels(source.table, source.folder)
@@ -66,8 +63,7 @@ def name_lines(lines: list[str]) -> str:
 def _read_labels(table: Path, folder: Path) -> list[LabelledFile]:
     """Return the files that a list names, from the folder in which it lies, or by name only."""
     flag = f"--data {shown_path(table)}"
-    by_name = {}
-    found, missing, unlabelled = {}, [], 0
+    by_name, found, missing, unlabelled = {}, {}, [], 0
     for line, row in read_list(table, "--data", ("label",)):
         if not row["label"]:
             unlabelled += 1

@@ -1,7 +1,8 @@
 """Which folders hold the classes: names, the subsets that a collection comes in, and strays."""
 
+import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,14 +47,21 @@ def list_visible_folders(folder: Path) -> list[Path]:
     photo.
     """
 
-    def is_hidden(path: Path) -> bool:
-        suffixes = {inner.suffix.lower() for inner in path.iterdir()}
-        return path.name.startswith(".") and not suffixes & {*PHOTO_SUFFIXES}
+    def is_visible(path: Path) -> bool:
+        if not path.is_dir() or path.name.lower() in COMPANION_FOLDERS:
+            return False
+        suffixes = (inner.suffix.lower() for inner in path.iterdir())
+        return path.name[0] != "." or any(suffix in PHOTO_SUFFIXES for suffix in suffixes)
 
     with disk_errors():
-        folders = [path for path in sorted(folder.iterdir()) if path.is_dir()]
-        folders = [path for path in folders if path.name.lower() not in COMPANION_FOLDERS]
-        return [path for path in folders if not is_hidden(path)]
+        return sorted(filter(is_visible, folder.iterdir()))
+
+
+def unwrap_folder(folder: Path) -> Path:
+    """Return the folder in which the classes lie: archives wrap folders in others."""
+    while len(inner := list_visible_folders(folder)) == 1 and list_visible_folders(inner[0]):
+        folder = inner[0]
+    return folder
 
 
 def find_class_folders(folder: Path, subset: str = "") -> list[ClassFolder]:
@@ -62,14 +70,14 @@ def find_class_folders(folder: Path, subset: str = "") -> list[ClassFolder]:
     """
     folders = list_visible_folders(folder)
     told = [path for path in folders if find_subset(path.name)]
-    inner = {path: find_class_folders(_unwrap(path), find_subset(path.name)) for path in told}
+    inner = {path: find_class_folders(unwrap_folder(path), find_subset(path.name)) for path in told}
     classes = {found.class_name for path in told for found in inner[path]}
     classes -= {name for name in classes if find_subset(name)}
     if len(told) < 2 or not classes:
         return [ClassFolder(path, clean_name(path.name), subset) for path in folders]
     # Beside them may be others that hold the same classes.
     for path in folders:
-        inner.setdefault(path, find_class_folders(_unwrap(path)))
+        inner.setdefault(path, find_class_folders(unwrap_folder(path)))
     return [found for path in folders for found in inner[path] if found.class_name in classes]
 
 
@@ -77,14 +85,13 @@ def describe_layout(folders: list[ClassFolder]) -> list[str]:
     """Return a line each for what a person might see otherwise: subsets, and folders whose names
     look the same, which were merged; or sub-folders that may be the classes.
     """
-    parents = {found.path.parent for found in folders}
     twins = Counter((found.class_name, found.path.parent) for found in folders)
     lines = [
         f"{count} folders whose names look the same are one class: {name}"
         for (name, _), count in twins.items()
         if count > 1
     ]
-    if len(parents) > 1:
+    if len(parents := {found.path.parent for found in folders}) > 1:
         names = ", ".join(sorted({parent.name for parent in parents}))
         lines.append(
             f"Subsets of one collection: {names}. They are merged and split anew, or kept as they "
@@ -100,8 +107,26 @@ def describe_layout(folders: list[ClassFolder]) -> list[str]:
     return lines
 
 
-def _unwrap(folder: Path) -> Path:
-    """Return the folder in which the classes lie: archives wrap folders in others."""
-    while len(inner := list_visible_folders(folder)) == 1 and list_visible_folders(inner[0]):
-        folder = inner[0]
-    return folder
+def describe_strays(folder: Path, listed: set[Path], ignored_names: tuple[str, ...]) -> list[str]:
+    """Return what other files than those `listed` are below `folder`, a phrase for each kind."""
+    strays = defaultdict(list)
+    class_folders = {path.relative_to(folder).parts[0] for path in listed}
+    for place, _, names in os.walk(folder):
+        for path in {Path(place, name) for name in names} - listed:
+            *above, name = path.relative_to(folder).parts
+            companion = next((part for part in above if part.lower() in COMPANION_FOLDERS), "")
+            if companion:
+                strays["in folders of other programs"].append(companion)
+            elif name.endswith(".icloud"):
+                strays["not downloaded from iCloud yet"].append(name)
+            elif name.lower() in ignored_names or name.startswith("._"):
+                continue
+            elif above and above[0] in class_folders:
+                strays["hidden or in no class"].append(name)
+            else:
+                strays["beside the class folders"].append(f"{above[0]}/" if above else name)
+    return [
+        f"Left out: {len(names)} files {kind} ({', '.join(sorted({*names})[:3])}"
+        f"{', …' if len({*names}) > 3 else ''})"
+        for kind, names in strays.items()
+    ]

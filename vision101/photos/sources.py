@@ -1,11 +1,11 @@
 """Where photos come from: `--data` becomes a folder with one sub-folder per class, or a list."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from vision101.errors import UserError
 from vision101.files import DATA_FOLDER, disk_errors, sweep_partial_files, write_atomically
-from vision101.photos.layouts import list_visible_folders
+from vision101.photos.layouts import unwrap_folder
 
 # The painted sample carries this file, so that it is known for what it is under any name.
 PAINTED_MARK = "PAINTED.txt"
@@ -14,19 +14,12 @@ PAINTED_NOTE = "A program painted these pictures. A score on them says nothing a
 LIST_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
-@dataclass(frozen=True)
-class PhotoSource:
-    """A folder with one sub-folder per class, or a list of photos with their classes.
+class PhotoSource(NamedTuple):
+    """A folder with one sub-folder per class, or a list of photos with their classes."""
 
-    Attributes:
-        folder: Absolute path of the folder, or of that in which the list lies.
-        painted: Whether the photos are the painted sample, which every output must say.
-        table: Absolute path of the list, a CSV file.
-    """
-
-    folder: Path
-    painted: bool
-    table: Path | None = None
+    folder: Path  # absolute; where there is a list, the folder in which it lies
+    painted: bool  # whether they are the painted sample, which every output must say
+    table: Path | None = None  # the list, a CSV file
 
     @property
     def data(self) -> Path:
@@ -66,10 +59,7 @@ def find_photos(data: str, data_folder: Path = DATA_FOLDER) -> PhotoSource:
         elif folder.is_file():
             from vision101.photos.archives import unpack_archive
 
-            folder = unpack_archive(folder, data_folder / "unpacked")
-            # flower_photos.tgz holds one folder, and the classes are inside that one.
-            while len(inner := list_visible_folders(folder)) == 1 and list_visible_folders(*inner):
-                folder = inner[0]
+            folder = unwrap_folder(unpack_archive(folder, data_folder / "unpacked"))
         elif not folder.is_dir():
             raise UserError(
                 f"--data {data}: no such folder or archive; give one, or tf_flowers, or sample"

@@ -16,9 +16,9 @@ from vision101.photos.index import Photo, expect_unchanged
 from vision101.photos.reading import read_ahead, read_pixels
 from vision101.training.augmentation import Augmentation
 
-# Decoded photos of more than this in all are kept in files: 2 GiB is 40,000 photos of 128 x 128
-# pixels, and leaves a laptop with 8 GB its other programs.
-MEMORY_LIMIT_BYTES = 2 * 1024**3
+# Decoded photos of a subset of more than this are kept in a file: 1 GiB is 20,000 photos of 128 x
+# 128 pixels, and leaves a laptop with 8 GB its other programs.
+MEMORY_LIMIT_BYTES = 2**30
 
 
 class Examples(NamedTuple):
@@ -45,19 +45,13 @@ def decode_split(
     image_size: int,
     train_views: int | None = None,
 ) -> dict[str, Examples]:
-    """Decode every subset of a split to square images of `image_size` pixels per side, into memory,
-    or what would not fit there into files.
-
-    With `train_views`, there are so many views of each training photo, along a second axis.
-
-    Raises:
-        UserError: A file was changed since it was indexed.
+    """Decode every subset of a split, as `decode_photos` does; `train_views` are of training photos
+    only.
     """
-    views = {subset: train_views if subset == "train" else None for subset in split}
-    pictures = sum(len(photos) * (views[subset] or 1) for subset, photos in split.items())
-    fits = pictures * image_size * image_size * 3 <= MEMORY_LIMIT_BYTES
     return {
-        subset: decode_photos(photos, class_names, image_size, subset, views[subset], fits)
+        subset: decode_photos(
+            photos, class_names, image_size, subset, train_views if subset == "train" else None
+        )
         for subset, photos in split.items()
     }
 
@@ -68,12 +62,15 @@ def decode_photos(
     image_size: int,
     description: str,
     views: int | None = None,
-    in_memory: bool = True,
     data_folder: Path = DATA_FOLDER,
 ) -> Examples:
-    """Decode photos as `decode_split` does, with a progress bar for what `description` says.
+    """Decode photos to square images of `image_size` pixels per side, into memory, or what would
+    not fit there into a file in `data_folder`, which has no name and vanishes with the process.
 
-    A file for them goes to `data_folder`; it has no name, and vanishes with the process.
+    With `views`, there are so many of each photo, along a second axis.
+
+    Raises:
+        UserError: A file was changed since it was indexed.
     """
 
     def read(photo: Photo) -> np.ndarray:
@@ -86,7 +83,7 @@ def decode_photos(
 
     shape = (len(photos), *([] if views is None else [views]), image_size, image_size, 3)
     decoded = read_ahead(read, photos, f"Decoding {description}")
-    if in_memory or not photos:  # an empty file cannot be mapped
+    if math.prod(shape) <= MEMORY_LIMIT_BYTES:
         inputs = np.empty(shape, np.uint8)
         for position, pixels in enumerate(decoded):
             inputs[position] = pixels
@@ -112,16 +109,10 @@ def build_training_dataset(
     """Build an endless dataset of shuffled batches, epoch after epoch: `fit` needs to be told
     `steps_per_epoch`. Of views, an epoch has one of each photo; its last batch may be smaller.
 
-    Args:
-        examples: Images or features with their labels.
-        seed: Decides the order of every epoch, the views, and all chance in `augment`.
-        first_epoch: Where to start, counted from 0: its batches are those that a dataset from the
-            first epoch on has there.
-        augment: None leaves images as they are.
-
-    Returns:
-        Dataset of pairs: inputs float32 (batch, ...), images in RGB, 0-255; labels float32
-        (batch, classes).
+    Batches are pairs: inputs float32 (batch, ...), images in RGB, 0-255, varied by `augment`, if
+    any; labels float32 (batch, classes). The seed decides the order of every epoch, the views, and
+    all chance in `augment`, so that a dataset from `first_epoch` on, counted from 0, has the
+    batches there that one from the start has.
     """
     count, class_count = examples.labels.shape
     views = examples.inputs.shape[1] if examples.inputs.ndim in (3, 5) else None

@@ -66,8 +66,8 @@ def build_head(class_count: int, channels: int) -> keras.Model:
 
 
 def join_backbone_and_head(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Build the whole model from raw photo to class, out of the layers of a backbone, from photos
-    to feature maps (batch, height, width, channels), and of a head: who trains that, trains this.
+    """Build the whole model from raw photo to class, out of the layers of a backbone, which gives
+    feature maps (batch, height, width, channels), and of a head: who trains that, trains this.
     """
     x = layers.GlobalAveragePooling2D(dtype="float32", name="head_pooling")(backbone.output)
     # `call` runs the head's layers in this graph, rather than nesting a model in the model.
@@ -130,7 +130,6 @@ def rebuild_model(
         return operation.__class__.from_config(config)
 
     def call(operation: keras.Operation, *arguments, **options):
-        # Calling `call` rather than the model runs its layers in the graph that is being built.
         apply = operation.call if isinstance(operation, keras.Model) else operation
         return apply(*arguments, **options)
 
