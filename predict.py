@@ -33,7 +33,7 @@ from vision101.cli import (
     run_script,
 )
 from vision101.errors import UserError, shown_path
-from vision101.finished_runs import find_run
+from vision101.finished_runs import list_runs
 from vision101.incoming import list_names, read_photos
 from vision101.prediction import (
     Classifier,
@@ -60,7 +60,7 @@ def main() -> int:
         if len(names) != 1:
             raise UserError(f"--explain: shows one photo, not {len(names)}; name just one")
         print("Loading TensorFlow", file=sys.stderr)
-    run_folder = find_run(arguments.run, arguments.output_dir)
+    run_folder = arguments.run or list_runs(arguments.output_dir)[-1]
     classifier = load_classifier(run_folder, with_keras=bool(arguments.explain))
     if classifier.fallback:
         print(f"Keras predicts, which takes longer: {classifier.fallback}", file=sys.stderr)

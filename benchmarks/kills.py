@@ -176,7 +176,7 @@ def serve_flowers(folder: Path) -> None:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    module = folder / "vision101" / "photos" / "tf_flowers.py"
+    module = folder / "vision101" / "photos" / "sources.py"
     text = module.read_text(encoding="utf-8")
     address = f"http://127.0.0.1:{server.server_port}/flower_photos.tgz"
     patched = f'tf_flowers_dataset_builder._URL = "{address}"\n'

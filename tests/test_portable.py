@@ -11,16 +11,12 @@ import numpy as np
 import pytest
 from conftest import EXPORTS, PROJECT
 
+from vision101.errors import UserError
 from vision101.evaluation.evaluate import evaluate_model
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.sources import find_photos
 from vision101.photos.split import split_photos
-from vision101.portable import (
-    PORTABLE_NAME,
-    NotPortableError,
-    export_model,
-    load_portable_model,
-)
+from vision101.portable import PORTABLE_NAME, export_model, load_portable_model
 from vision101.prediction import load_classifier
 from vision101.training import models
 from vision101.training.backbones import build_backbone, unfreeze_last_layers
@@ -110,7 +106,7 @@ def test_without_a_portable_model_keras_answers_and_says_why(finished_run, conte
     path = tmp_path / PORTABLE_NAME
     if content is not None:
         path.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
-    with pytest.raises(NotPortableError, match="damaged" if path.exists() else "has no model"):
+    with pytest.raises(UserError, match="damaged" if path.exists() else "has no model"):
         load_portable_model(SimpleNamespace(folder=tmp_path, results={}))
 
 

@@ -16,7 +16,7 @@ from conftest import EXPORTS, PROJECT
 import predict
 import train_cnn
 from vision101.cli import run_script as run_main
-from vision101.finished_runs import find_run, read_run
+from vision101.finished_runs import list_runs, read_run
 from vision101.photos.index import index_photos
 from vision101.photos.reading import read_pixels
 from vision101.training import augmentation, schedule
@@ -251,7 +251,7 @@ def test_newest_run_is_the_one_that_finished_last_whatever_copies_did(finished_r
         run = shutil.copytree(finished_run[0], tmp_path / name)
         results = read_json(run / "results.json") | {"finished": f"{finished}T12:00:00+00:00"}
         (run / "results.json").write_text(json.dumps(results))
-    assert find_run(None, tmp_path) == tmp_path / "last"
+    assert list_runs(tmp_path)[-1] == tmp_path / "last"
 
 
 def test_runs_of_earlier_versions_still_predict(finished_run, run_script, painted_folder, tmp_path):

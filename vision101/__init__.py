@@ -9,7 +9,6 @@ comparison/   runs side by side
 Beside them, what several steps share:
 
 cli.py            flags, and how a script ends; only scripts import it
-flag_types.py     what the values of flags may be
 environment.py    what a user's machine sets for others, and scripts must not heed
 errors.py         errors that a user can act on
 files.py          data/ and outputs/, atomic writes

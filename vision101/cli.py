@@ -3,17 +3,16 @@
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from vision101 import flag_types
 from vision101.environment import prepare_keras, prepare_streams
 from vision101.errors import UserError, shown_path
 from vision101.files import OUTPUTS_FOLDER
-from vision101.flag_types import integer_from
 from vision101.photos.duplicates import NEAR_DUPLICATE_BITS
 from vision101.resume import resume_arguments
 from vision101.runs import Run
@@ -25,6 +24,9 @@ INTERRUPTION_SECONDS = 5  # that libraries have to come to an end
 
 # Values of --precision, see `training.schedule.choose_precision`.
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+# Networks of Keras Applications that `training.backbones` can build.
+BACKBONES = ("ResNet50", "ResNet50V2", "MobileNet", "MobileNetV2", "EfficientNetV2B0")
 
 # One wrong prediction in twenty, like a careful person in a hurry.
 TARGET_ACCURACY = 0.95
@@ -63,6 +65,54 @@ HELP = {
 }
 
 
+def _checked(convert: Callable, is_valid: Callable[..., bool], words: str) -> Callable:
+    """Return an argparse type for what can be converted and is valid then; `words` say so."""
+
+    def parse(text: str):
+        with contextlib.suppress(ValueError):
+            if is_valid(value := convert(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"must be {words}, not {text!r}")
+
+    return parse
+
+
+def integer_from(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+    """Return an argparse type for whole numbers from `lowest` to `highest` (both included)."""
+    if highest is None:
+        return _checked(int, lambda number: number >= lowest, f"a whole number from {lowest} on")
+    bounds = f"a whole number from {lowest} to {highest}"
+    return _checked(int, lambda number: lowest <= number <= highest, bounds)
+
+
+share = _checked(float, lambda number: 0 < number <= 1, "a number above 0 and at most 1")
+
+# Keras would fill in what stands in braces.
+output_folder = _checked(
+    Path, lambda path: not {*"{}"} & {*str(path)}, "a path without braces, { and }"
+)
+
+folder_name_part = _checked(
+    str,
+    lambda text: text and all(character.isalnum() or character in "._-" for character in text),
+    "letters, digits, '.', '_' and '-' only",
+)
+
+backbone_name = _checked(
+    str,
+    lambda text: text in BACKBONES or (text.endswith(".keras") and Path(text).is_file()),
+    f"one of {', '.join(BACKBONES)}, or a saved model, a file that ends in .keras",
+)
+
+
+def regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression ({error})") from error
+    return text
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` whose errors are one line and whose help keeps its layout."""
 
@@ -89,7 +139,7 @@ def parse_training_arguments(
 
     Args:
         parser: With the script's own flags; --recipe among them, where there are several.
-        kind: What `Run` calls the script's runs.
+        kind: `cnn` or `transfer`.
         batch_size: Default of --batch-size.
         recipes: For each recipe its defaults: image_size, epochs and learning_rate; a script
             without recipes calls its own "".
@@ -102,7 +152,7 @@ def parse_training_arguments(
     add_flag(parser, "--seed", type=integer_from(0, 2**32 - 1), default=0)
     epochs = integer_from(1, 10_000)
     add_flag(parser, "--epochs", defaults["epochs"], type=epochs, metavar="N")
-    add_flag(parser, "--name", type=flag_types.folder_name_part)
+    add_flag(parser, "--name", type=folder_name_part)
 
     photos = parser.add_argument_group("photos")
     add_exclude_flag(photos)
@@ -110,7 +160,7 @@ def parse_training_arguments(
     shown = "80 % of the smallest class"
     add_flag(photos, "--per-class", shown, type=integer_from(5), metavar="N")
     add_flag(photos, "--use-split", action="store_true")
-    add_flag(photos, "--group-by", type=flag_types.regular_expression, metavar="REGEX")
+    add_flag(photos, "--group-by", type=regular_expression, metavar="REGEX")
     most = NEAR_DUPLICATE_BITS
     shown = f"{most}, chosen on flowers"
     bits = integer_from(0, most)
@@ -126,7 +176,7 @@ def parse_training_arguments(
 
     output = parser.add_argument_group("evaluation and output")
     target = TARGET_ACCURACY
-    add_flag(output, "--target-accuracy", type=flag_types.share, default=target, metavar="SHARE")
+    add_flag(output, "--target-accuracy", type=share, default=target, metavar="SHARE")
     add_output_argument(output, "where the run's folder is made")
     add_flag(output, "--resume", type=Path, metavar="RUN")
     arguments = parser.parse_args()
@@ -144,7 +194,7 @@ def add_explore_arguments(
 ) -> None:
     """Add the flags of explore.py, with the script's defaults."""
     add_data_flag(parser)
-    add_flag(parser, "--name", type=flag_types.folder_name_part)
+    add_flag(parser, "--name", type=folder_name_part)
     add_flag(parser, "--skip-labels", action="store_true")
     labels = parser.add_argument_group("network for label issues")
     add_backbone_flags(labels, backbone, weights)
@@ -179,14 +229,14 @@ def add_image_size_flag(parser: argparse._ActionsContainer, shown: object) -> No
 
 
 def add_backbone_flags(parser: argparse._ActionsContainer, backbone: str, weights: str) -> None:
-    add_flag(parser, "--backbone", type=flag_types.backbone, default=backbone, metavar="NAME")
+    add_flag(parser, "--backbone", type=backbone_name, default=backbone, metavar="NAME")
     add_flag(parser, "--weights", default=weights, metavar="WEIGHTS")
 
 
 def add_output_argument(parser: argparse._ActionsContainer, purpose: str) -> None:
     parser.add_argument(
         "--output-dir",
-        type=flag_types.output_folder,
+        type=output_folder,
         default=str(OUTPUTS_FOLDER),
         metavar="FOLDER",
         help=f"{purpose} (default: outputs/ beside the scripts)",
@@ -217,7 +267,7 @@ def run_script(main: Callable[[], int | None]) -> None:
     with contextlib.suppress(ValueError):  # in a notebook's thread, which gets no signals
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, interrupt)
-    code = USAGE_EXIT_CODE
+    code, on = USAGE_EXIT_CODE, "then go on with"
     try:
         prepare_keras()
         code = main()
@@ -225,8 +275,6 @@ def run_script(main: Callable[[], int | None]) -> None:
             sys.exit(code)
     except UserError as error:
         message = str(error)
-        if Run.unfinished:
-            message += f"; then go on with --resume {shown_path(Run.unfinished.folder)}"
     except BrokenPipeError:
         # Whoever read our output, such as `head`, has seen enough. Python would complain once
         # more when it flushes at exit, so give it somewhere to flush to.
@@ -236,10 +284,9 @@ def run_script(main: Callable[[], int | None]) -> None:
         if not interrupted.is_set():
             raise
     if interrupted.is_set():
-        message, code = "stopped", INTERRUPTED_EXIT_CODE
-        if Run.unfinished:
-            folder = shown_path(Run.unfinished.folder)
-            message += f"; go on with: python {program} --resume {folder}"
+        message, code, on = "stopped", INTERRUPTED_EXIT_CODE, f"go on with: python {program}"
+    if Run.unfinished:
+        message += f"; {on} --resume {shown_path(Run.unfinished.folder)}"
     # Libraries explain themselves in several lines; ours is one.
     print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

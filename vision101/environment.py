@@ -91,10 +91,8 @@ def prepare_keras() -> None:
             getattr(keras.config, f"set_{name}")(value)
 
 
-def _replace_characters(error: UnicodeError) -> tuple[str, int]:
+def _replace_characters(error: UnicodeEncodeError) -> tuple[str, int]:
     """Handle errors of encoding: give plain characters, or escapes, for those that are missing."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
     missing = error.object[error.start : error.end]
     plain = [
         PLAIN.get(character, "-" if ord(character) in BOX_DRAWING else character)

@@ -44,7 +44,6 @@ def write_atomically(path: Path) -> Iterator[Path]:
     wrong inside the `with`, nothing is left behind. Parent folders are made. Raises UserError where
     the disk is full, or the path cannot be written to.
     """
-    path = Path(path)
     temporary = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
     try:
         with disk_errors():
@@ -97,10 +96,10 @@ def restore_cell(cell: str) -> str:
 
 def write_json(path: Path, content: dict) -> None:
     """Write a JSON file, as `write_atomically`; paths are written as text, functions by name."""
+    text = json.dumps(
+        content, indent=2, default=lambda value: getattr(value, "__name__", str(value))
+    )
     with write_atomically(path) as temporary:
-        text = json.dumps(
-            content, indent=2, default=lambda value: getattr(value, "__name__", str(value))
-        )
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
@@ -121,9 +120,7 @@ def create_folder(output_folder: Path, *name_parts: str | None) -> Path:
 
 
 def sweep_partial_files(folder: Path) -> None:
-    """Remove what processes of this machine that no longer run left half-written in a folder, or
-    up to two levels below it.
-    """
+    """Remove what dead processes of this machine left half-written, up to two folders down."""
     patterns = (f"{above}{PARTIAL_PREFIX}*" for above in ("", "*/", "*/*/"))
     for path in itertools.chain.from_iterable(map(folder.glob, patterns)):
         process = path.name.removeprefix(PARTIAL_PREFIX).partition("-")[0]

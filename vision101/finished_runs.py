@@ -58,13 +58,10 @@ def _are_names(value: object) -> bool:
 
 
 TEXT = ("a text", lambda value: isinstance(value, str) and len(value) <= 4096)
+HASH = ("64 hexadecimal digits", lambda value: bool(re.fullmatch("[0-9a-f]{64}", str(value))))
 SHARE = _number(0, 1)
 COUNT = _number(0, 10**12, int)
 SECONDS = _number(0, 10**9)
-HASH = (
-    "64 hexadecimal digits",
-    lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
-)
 CONFIG = {
     "format": (f"{FORMAT}; update this project", lambda value: value in (None, FORMAT)),
     "kind": ("cnn or transfer", lambda value: value in ("cnn", "transfer")),
@@ -158,9 +155,7 @@ class FinishedRun(NamedTuple):
         return self.results["title"].encode(errors="replace").decode()  # which any font can show
 
     def read_history(self) -> dict[str, list[float]]:
-        """Return `accuracy`, `loss`, `val_accuracy` and `val_loss` of every epoch. Raises UserError
-        where `log.csv` is damaged.
-        """
+        """Return what a `Run` has for its `history`. Raises UserError for a damaged `log.csv`."""
         names = ("accuracy", "loss", "val_accuracy", "val_loss")
         path = self.folder / LOG_NAME
         with refuse_damage(path):
@@ -169,9 +164,7 @@ class FinishedRun(NamedTuple):
 
 
 def read_run(folder: Path) -> FinishedRun:
-    """Read a complete run. Raises UserError where it is no folder of a run, its training did not
-    finish, or a file is damaged.
-    """
+    """Read a complete run. Raises UserError where it is none, or a file is damaged."""
     paths = folder / CONFIG_NAME, folder / RESULTS_NAME
     if not paths[1].is_file():
         started = "has no results.json, so its training did not finish"
@@ -203,18 +196,9 @@ def _rename(entries: object) -> object:
     return {FORMER_NAMES.get(name, name): value for name, value in entries.items()}
 
 
-def find_run(run: Path | None, output_folder: Path) -> Path:
-    """Return the folder `run`, or if it is None that of the newest complete run; UserError if there
-    is none below `output_folder`.
-    """
-    return list_runs(output_folder)[-1] if run is None else run
-
-
 def list_runs(output_folder: Path) -> list[Path]:
-    """Return the folders of all complete runs below `output_folder`, the newest last.
-
-    Raises:
-        UserError: There are none.
+    """Return the folders of all complete runs below `output_folder`, the newest last. Raises
+    UserError where there are none.
     """
     folders = [path.parent for path in output_folder.glob(f"*/{RESULTS_NAME}")]
     if not folders:
@@ -222,18 +206,14 @@ def list_runs(output_folder: Path) -> list[Path]:
             f"no complete run in {shown_path(output_folder)} yet; train one first with: "
             "python train_cnn.py"
         )
-    return sorted(folders, key=_finishing_time)
+    # By name, which begins with the time when it started, those that do not say when they finished.
+    return sorted(folders, key=lambda folder: (_finishing_time(folder), folder.name))
 
 
 def _finishing_time(folder: Path) -> float:
-    """Return when a run finished, in seconds: by what it says itself, since copying changes the
-    times of files; by those where it does not say.
-    """
-    path = folder / RESULTS_NAME
+    """Return when a run says that it finished, in seconds: copying changes the times of files."""
     with contextlib.suppress(UserError, LookupError, TypeError, ValueError, OverflowError):
-        return datetime.fromisoformat(read_json(path)["finished"]).timestamp()
-    with contextlib.suppress(OSError):  # one that is being removed just now
-        return path.stat().st_mtime
+        return datetime.fromisoformat(read_json(folder / RESULTS_NAME)["finished"]).timestamp()
     return 0.0
 
 

@@ -71,9 +71,8 @@ def as_json(prediction: Prediction, top: int, painted: bool) -> str:
 def write_predictions(
     path: Path, class_names: list[str], predictions: Iterable[Prediction]
 ) -> None:
-    """Write a table for a spreadsheet, with absolute paths and the probability of each class.
-
-    Rows are written as the predictions come, so that memory does not grow with their number.
+    """Write a table for a spreadsheet, with absolute paths and the probability of each class, row
+    by row as the predictions come: memory does not grow with their number.
     """
 
     def format_row(prediction: Prediction) -> tuple[str, ...]:

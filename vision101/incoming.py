@@ -21,9 +21,7 @@ WATCH_SECONDS = 1.0
 
 def list_names(photos: list[str]) -> list[str]:
     """Return the name of each photo; a folder stands for all photos in it, `-` for standard input.
-
-    Raises:
-        UserError: A folder is empty, or cannot be read.
+    Raises UserError where a folder is empty, or cannot be read.
     """
     names = []
     for photo in photos:
@@ -41,10 +39,8 @@ def read_photos(
     names: list[str], watched: Path | None, image_size: int
 ) -> Iterator[tuple[str, np.ndarray | None, str]]:
     """Yield each photo's name, what `read_pixels` gives and "", or None and what is wrong with it.
-    First come those named, in order, read ahead on all cores; then, without end, those that arrive
-    in a watched folder.
-
-    On a terminal, a progress bar shows how many of several are done.
+    First come those named, in order, read ahead on all cores, on a terminal with a progress bar;
+    then, without end, those that arrive in a watched folder.
     """
 
     def read(name: str) -> tuple[str, np.ndarray | None, str]:
@@ -64,13 +60,7 @@ def watch_folder(folder: Path, seconds: float = WATCH_SECONDS) -> Iterator[Path]
     """Yield every file that appears in a folder or below it from now on, once, without end.
 
     A file that is still being written is waited for. One that is written anew is yielded anew.
-
-    Args:
-        folder: To be watched.
-        seconds: Between one look and the next.
-
-    Raises:
-        UserError: The folder is gone, or cannot be read.
+    Raises UserError where the folder is gone, or cannot be read.
     """
     known = before = _sizes_and_times(folder)
     while True:

@@ -22,10 +22,6 @@ from vision101.runs import RESULTS_NAME, Run
 PORTABLE_NAME = "model.tflite"
 
 
-class NotPortableError(Exception):
-    """The portable model of a run cannot be used here; the message is the reason."""
-
-
 def export_model(run: Run | FinishedRun, model) -> None:
     """Write the portable model of a run whose other files are written, given its Keras model, a
     calibrated classifier of ours. Where that fails, say so: the run is complete without.
@@ -55,22 +51,17 @@ def export_model(run: Run | FinishedRun, model) -> None:
 
 def load_portable_model(run: FinishedRun) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Return a function like that of `training.models.compile_prediction`: from a batch of photos
-    of any length to a list of probabilities and features.
-
-    Raises:
-        NotPortableError: The run has no portable model, it is damaged, or LiteRT is missing.
+    of any length to a list of probabilities and features. Raises UserError where the run has no
+    portable model, it is damaged, or LiteRT is missing.
     """
     path = run.folder / PORTABLE_NAME
     if not path.is_file():
-        raise NotPortableError(f"the run has no {PORTABLE_NAME}")
-    try:
-        check_checksum(path, run.results.get("portable_sha256"))
-    except UserError as error:
-        raise NotPortableError(str(error)) from error
+        raise UserError(f"the run has no {PORTABLE_NAME}")
+    check_checksum(path, run.results.get("portable_sha256"))
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        raise NotPortableError("ai-edge-litert is not installed, or not for this system") from error
+        raise UserError("ai-edge-litert is not installed, or not for this system") from error
     try:
         with _silence_native_code():
             interpreter = Interpreter(str(path), num_threads=1)
@@ -78,7 +69,7 @@ def load_portable_model(run: FinishedRun) -> Callable[[np.ndarray], list[np.ndar
         run_network = interpreter.get_signature_runner()
         (input_name,) = run_network.get_input_details()
     except (ValueError, RuntimeError, LookupError, OSError) as error:
-        raise NotPortableError(f"{PORTABLE_NAME} is damaged") from error
+        raise UserError(f"{PORTABLE_NAME} is damaged") from error
 
     def call(batch: np.ndarray) -> list[np.ndarray]:
         answers = [run_network(**{input_name: photo[np.newaxis].astype("f")}) for photo in batch]

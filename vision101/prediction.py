@@ -17,7 +17,7 @@ from vision101.finished_runs import (
     refuse,
     refuse_damage,
 )
-from vision101.portable import PORTABLE_NAME, NotPortableError, load_portable_model
+from vision101.portable import PORTABLE_NAME, load_portable_model
 from vision101.runs import DETECTOR_NAME, MODEL_NAME
 
 REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
@@ -56,9 +56,8 @@ def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
     class_names, image_size = run.config["class_names"], run.config["image_size"]
     model, call, fallback = None, None, ""
     try:
-        if not with_keras:
-            call = load_portable_model(run)
-    except NotPortableError as error:
+        call = None if with_keras else load_portable_model(run)
+    except UserError as error:
         fallback = str(error)
     if call is None:
         model, call = _load_keras_model(run)
@@ -129,9 +128,8 @@ def write_review(path: Path, predictions: list[Prediction]) -> None:
     rows = []
     for prediction in sorted(predictions, key=lambda told: (told.accepted, told.classes[0][1])):
         class_name, probability = prediction.classes[0]
-        label = class_name if prediction.accepted else ""
-        flags = (prediction.accepted, prediction.out_of_distribution)
-        sure, unlike = ("yes" if flag else "no" for flag in flags)
+        sure, label = ("yes", class_name) if prediction.accepted else ("no", "")
+        unlike = "yes" if prediction.out_of_distribution else "no"
         place = Path(prediction.name).absolute()  # the list may be read from another folder
         rows.append((place, label, sure, class_name, f"{probability:.3f}", unlike))
     write_table(path, REVIEW_COLUMNS, rows)

@@ -58,12 +58,8 @@ class Run:
     def __init__(self, kind: str, arguments: argparse.Namespace):
         files.sweep_partial_files(arguments.output_dir)
         self.kind, self.arguments, self.stopped = kind, arguments, ""
-        self.folder, self.config, self.history, self.seconds = arguments.resume or (
-            None,
-            {},
-            {},
-            {},
-        )
+        fresh = (None, {}, {}, {})
+        self.folder, self.config, self.history, self.seconds = arguments.resume or fresh
         self._stage_start = time.monotonic()
 
     @property
@@ -143,11 +139,8 @@ class Run:
         files.write_json(self.folder / CONFIG_NAME, self.config)
 
     def finish(self, model, evaluation, results: dict) -> None:
-        """Save all that a prediction needs, and then `results.json`: the run is complete.
-
-        Args:
-            evaluation: What `evaluate_model` returned.
-            results: What `results.json` shall hold beside the run's own title and times.
+        """Save all that a prediction needs, and then `results.json`, which holds `results` beside
+        the run's own title and times: the run is complete.
         """
         with files.write_atomically(self.folder / MODEL_NAME) as temporary:
             model.save(temporary)

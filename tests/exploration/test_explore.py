@@ -18,7 +18,7 @@ from vision101.exploration import plots
 from vision101.exploration.checks import FileProblem, LabelCheck
 from vision101.exploration.observations import OBSERVATIONS, measure_photos
 from vision101.exploration.report import Exploration, write_page
-from vision101.finished_runs import find_run
+from vision101.finished_runs import list_runs
 from vision101.photos.index import index_files, index_photos
 from vision101.photos.lists import exclude_photos
 from vision101.photos.sources import find_photos
@@ -105,7 +105,7 @@ def test_pictures_can_be_looked_at_without_the_page(explored):
 
 def test_explorations_are_not_taken_for_runs(explored):
     with pytest.raises(UserError, match="no complete run"):
-        find_run(None, explored[1].parent)
+        list_runs(explored[1].parent)
 
 
 @pytest.mark.parametrize("name", ["label_issues.csv", "duplicates.csv", "files.csv"])

@@ -194,7 +194,7 @@ def test_zipped_names_of_any_code_page_keep_their_classes(
 
 
 def test_zipped_names_that_fit_no_code_page_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("vision101.photos.zip_directory.CODE_PAGES", ("cp932",))
+    monkeypatch.setattr("vision101.photos.archives.CODE_PAGES", ("cp932",))
     monkeypatch.setattr(UndeclaredName, "code_page", "cp1251")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr(UndeclaredName("эээ/1.jpg"), b"")

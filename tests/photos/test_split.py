@@ -13,10 +13,9 @@ import pytest
 
 from vision101.errors import UserError
 from vision101.photos.duplicates import find_near_duplicates
-from vision101.photos.groups import group_photos
 from vision101.photos.index import Photo
 from vision101.photos.sources import PhotoSource
-from vision101.photos.split import SUBSETS, hash_split, split_photos, write_split
+from vision101.photos.split import SUBSETS, group_photos, hash_split, split_photos, write_split
 
 COUNTS = {"daisy": 60, "dandelion": 90, "roses": 50}
 

@@ -9,8 +9,8 @@ import pytest
 from conftest import Outcome
 
 import train_transfer
+from vision101.cli import BACKBONES
 from vision101.errors import UserError
-from vision101.flag_types import BACKBONES
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.reading import read_pixels
 from vision101.photos.sources import find_photos

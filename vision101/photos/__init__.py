@@ -1,10 +1,9 @@
 """Photos: from what `--data` names to lists of photos to train and evaluate on.
 
 Start with `split.py`, which is what makes the scores honest, and `make_split.py`, which applies
-the flags to it. Before them, `sources.py` finds the folder that `--data` names (it paints one with
-`sample.py`, downloads one with `tf_flowers.py`, unpacks one with `archives.py`, or reads the table
-of `labelled.py`); `layouts.py` and `class_names.py` tell what in it are classes; `index.py` lists
-the photos, reading each once with `reading.py`; `duplicates.py` and `groups.py` find those that
-must stay together. `lists.py` takes in what a person says of them: `--exclude` and `--add`. No
-photo is ever changed.
+the flags to it. Before them, `sources.py` finds the folder that `--data` names (it downloads one,
+paints one with `sample.py`, unpacks one with `archives.py`, or reads the table of `labelled.py`);
+`layouts.py` tells what in it are classes; `index.py` lists the photos, reading each
+once with `reading.py`; `duplicates.py` finds those that must stay together. `lists.py` takes in
+what a person says of them: `--exclude` and `--add`. No photo is ever changed.
 """

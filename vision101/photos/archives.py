@@ -5,6 +5,7 @@ import errno
 import gzip
 import hashlib
 import lzma
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -15,7 +16,6 @@ from typing import BinaryIO
 from vision101.errors import DISK_FULL_ERRORS, UserError, shown_name
 from vision101.files import write_atomically
 from vision101.photos.kinds import describe_content
-from vision101.photos.zip_directory import read_directory
 from vision101.terminal import ProgressBar
 
 ARCHIVE_SUFFIXES = (".tgz", ".tar.gz", ".tar", ".zip")
@@ -26,26 +26,32 @@ LARGEST_MEMBER_COUNT = 200_000
 LARGEST_TAR_HEADER_BYTES = 2**20  # real ones take some hundred bytes; tarfile reads them at once
 BLOCK_BYTES = 2**18
 
+# Encodings of names in zips: of Windows in East Asia, Russia, Western and Central Europe.
+CODE_PAGES = ("cp932", "gb18030", "big5", "cp949", "cp866", "cp437", "cp850", "cp852")
+
+DECLARED_UTF8 = 0x800  # flag of a member of a zip
+
+ZIP_END_MARK = b"PK\5\6"
+ZIP_END_BYTES = 22 + 2**16  # from it to the end of the file, with the longest comment
+
 # By what compressed tars begin with.
 DECOMPRESSORS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+
+NO_PLAIN_FILE = "a link or device or sparse file; pack it again with plain files only"
 
 # Other errors of the system come from the archive: of names too long, or used for file and folder.
 DISK_ERRORS = (*DISK_FULL_ERRORS, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE)
 
 
 def unpack_archive(archive: Path, unpacked_folder: Path) -> Path:
-    """Unpack an archive once, into a folder named after its content, and return that folder.
-
-    Raises:
-        UserError: It is no archive, is damaged, locked or too large, or holds links or paths that
-            lead out.
+    """Unpack an archive once, into a folder named after its content, and return that folder. Raises
+    UserError where it is none, damaged, locked or too large, or holds links or paths that lead out.
     """
     if not archive.name.lower().endswith(ARCHIVE_SUFFIXES):
         raise UserError(f"--data {archive}: not a folder, nor one of {', '.join(ARCHIVE_SUFFIXES)}")
-    digest = hashlib.sha256()
     with archive.open("rb") as file:
         head = file.read(BLOCK_BYTES)
-        digest.update(head)
+        digest = hashlib.sha256(head)
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
     folder = unpacked_folder / f"{archive.name.split('.')[0]}-{digest.hexdigest()[:12]}"
@@ -93,28 +99,63 @@ def _write_members(
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         with content, target.open("wb") as file:
-            while block := content.read(BLOCK_BYTES):
-                file.write(block)
+            shutil.copyfileobj(content, file, BLOCK_BYTES)
     if twice:
-        example = shown_name(twice[0])
-        print(
-            f"{len(twice)} names are in the archive twice ({example}): the last files were taken."
-        )
-
-
-def _refuse_link(name: str) -> None:
-    raise UserError(
-        f"holds {name!r}, a link or device or sparse file; pack it again with plain files only"
-    )
+        names = f"{len(twice)} names are in the archive twice ({shown_name(twice[0])})"
+        print(f"{names}: the last files were taken.")
 
 
 def _open_zip(archive: Path) -> Iterator[tuple[str, int, BinaryIO | None]]:
     """Yield the name, size in bytes and opened content of each file in a zip; None of a folder."""
     with zipfile.ZipFile(archive) as file:
-        for member, name in read_directory(file):
+        for member, name in _read_zip_directory(file):
             if stat.S_ISLNK(member.external_attr >> 16):
-                _refuse_link(name)
+                raise UserError(f"holds {name!r}, {NO_PLAIN_FILE}")
             yield name, member.file_size, None if name.endswith("/") else file.open(member)
+
+
+def _read_zip_directory(file: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
+    """Return the members of a zip with their names."""
+    members = file.infolist()
+    file.fp.seek(max(0, file.fp.seek(0, 2) - ZIP_END_BYTES))
+    tail = file.fp.read()
+    end = tail.rfind(ZIP_END_MARK)
+    count = int.from_bytes(tail[end + 10 : end + 12], "little")
+    # A damaged length hides what follows from zipfile. From 65,535 on, the count is elsewhere.
+    if len(members) != count < 2**16 - 1:
+        raise zipfile.BadZipFile(f"{count} files should be there, {len(members)} are listed")
+    return list(zip(members, _decode_names(members), strict=True))
+
+
+def _decode_names(members: list[zipfile.ZipInfo]) -> list[str]:
+    """Decode undeclared names by what fits them all, and before they are split into folders: half
+    a character may look like a backslash.
+    """
+    names = [member.orig_filename for member in members]
+    undeclared = [at for at, member in enumerate(members) if not member.flag_bits & DECLARED_UTF8]
+    # zipfile took them for cp437, in which each byte is a character.
+    content = "\n".join(names[at] for at in undeclared).encode("cp437")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        from charset_normalizer import from_bytes  # seldom needed
+
+        # Of each word once; numbers and suffixes say nothing.
+        words = {
+            word: None for word in content.replace(b"\n", b"/").split(b"/") if not word.isascii()
+        }
+        match = from_bytes(b" ".join(words), cp_isolation=CODE_PAGES).best()
+        if match is None:
+            raise UserError(
+                "its names are in an unknown encoding; unpack it yourself and give the folder"
+            ) from None
+        text = content.decode(match.encoding)
+        example = next(name for name in text.split("\n") if not name.isascii())
+        print(f"The archive does not say how its names are encoded; as {match.encoding} they read")
+        print(f"{example!r}. If that is wrong, unpack it yourself and give the folder.")
+    for at, name in zip(undeclared, text.split("\n"), strict=bool(undeclared)):
+        names[at] = name
+    return names
 
 
 class _TarBytes:
@@ -139,7 +180,7 @@ def _open_tar(archive: Path, head: bytes) -> Iterator[tuple[str, int, BinaryIO |
         with tarfile.open(fileobj=content, mode="r:") as tar:
             for member in tar:
                 if not (member.isreg() or member.isdir()) or member.issparse():
-                    _refuse_link(member.name)
+                    raise UserError(f"holds {member.name!r}, {NO_PLAIN_FILE}")
                 yield member.name, member.size, tar.extractfile(member)
             # tarfile takes a damaged header for the end. The end is zeros, and then the checksum.
             while content.last and not content.last.strip(b"\0"):

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from vision101.errors import UserError, shown_path
 from vision101.files import DATA_FOLDER, disk_errors, write_json
-from vision101.photos.class_names import describe_classes, find_name_problem
 from vision101.photos.labelled import LabelledFile, label_files
 from vision101.photos.layouts import (
+    describe_classes,
     describe_layout,
     describe_strays,
     find_class_folders,
+    find_name_problem,
     list_visible_folders,
 )
 from vision101.photos.reading import UnreadablePhotoError, read_ahead, read_file, read_photo

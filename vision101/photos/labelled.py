@@ -8,8 +8,7 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from vision101.errors import UserError, shown_path
-from vision101.photos.class_names import clean_name
-from vision101.photos.layouts import find_class_folders, find_subset
+from vision101.photos.layouts import clean_name, find_class_folders, find_subset
 from vision101.photos.sources import PhotoSource
 from vision101.photos.tables import list_spellings, read_list
 

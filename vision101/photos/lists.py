@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from vision101.errors import UserError, shown_path
-from vision101.photos.class_names import fold_name
 from vision101.photos.duplicates import find_near_duplicates
 from vision101.photos.index import Photo, index_file, list_classes
 from vision101.photos.labelled import is_file, list_places, name_lines
+from vision101.photos.layouts import fold_name
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import EVALUATED_SUBSETS, sort_photos
 from vision101.photos.tables import list_spellings, read_list

@@ -1,18 +1,19 @@
 """Makes the split that the flags ask for: anew, or as the collection comes divided."""
 
 import argparse
+import re
 from collections import Counter
 from pathlib import Path
 
 from vision101.errors import UserError
-from vision101.photos.groups import find_keys, group_photos
-from vision101.photos.index import Photo, list_labelled_files
+from vision101.photos.index import Photo, list_classes, list_labelled_files
 from vision101.photos.lists import add_photos
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import (
     SUBSETS,
     VALIDATION_SHARE,
     fill_subsets,
+    group_photos,
     line_up,
     sort_photos,
     split_photos,
@@ -23,10 +24,7 @@ def make_split(
     photos: list[Photo], source: PhotoSource, arguments: argparse.Namespace
 ) -> dict[str, list[Photo]]:
     """Return the split of photos by --seed, --per-class, --near-duplicates, --group-by, --use-split
-    and --add.
-
-    Raises:
-        UserError: A class is too small, or one of the flags does not fit the photos.
+    and --add. Raises UserError where a class is too small, or a flag does not fit the photos.
     """
     files = {file.path: file for file in list_labelled_files(source)}
     keys = [files[photo.path].group for photo in photos]
@@ -41,19 +39,34 @@ def make_split(
     return add_photos(split, arguments.add)
 
 
+def find_keys(places: list[str], expression: str) -> list[str]:
+    """Return what `--group-by` finds in the path of each photo; "" where it matches nothing. If the
+    expression has groups, what they match counts, otherwise the whole match. Raises UserError where
+    it tells no groups apart.
+    """
+    matches = [re.search(expression, place) for place in places]
+    keys = [
+        "\0".join(part or "" for part in match.groups() or (match[0],)) if match else ""
+        for match in matches
+    ]
+    count = len({*keys} - {""})
+    if count < 2:
+        raise UserError(
+            f"--group-by {expression}: finds {count or 'no'} group in paths such as {places[0]}; "
+            "correct the expression"
+        )
+    counts = f"{count} groups by {expression}; {keys.count('')} photos are in none"
+    print(f"Photos of one group stay together: {counts}")
+    return keys
+
+
 def keep_split(
     groups: list[list[Photo]], subset_of: dict[Path, str], seed: int
 ) -> dict[str, list[Photo]]:
-    """Return the split that a collection comes with. Where it has no validation photos, or no test
-    set beside them, a fifth of each class in train is held out to validate on.
-
-    Args:
-        groups: What `group_photos` returned.
-        subset_of: `train`, `validation` or `unseen` for each photo; others are left out.
-        seed: Decides which photos are held out.
-
-    Raises:
-        UserError: There is no training or test set, or a class is missing in a subset.
+    """Return the split that a collection comes with, given what `group_photos` returned, and the
+    subset of each photo; those of no subset are left out. Where it has no validation photos, or no
+    test set beside them, a fifth of each class in train is held out to validate on, as the seed
+    decides. Raises UserError where a class is missing in a subset.
     """
     photos = [photo for group in groups for photo in group]
     split = {
@@ -70,9 +83,8 @@ def keep_split(
     if not split["validation"]:
         split |= _hold_out(groups, {*split["train"]}, seed)
         notes.append("validation photos are held out from train")
-    for subset in ("train", "validation", "unseen"):
-        names = {photo.class_name for photo in split[subset]}
-        if lost := sorted({photo.class_name for photo in photos} - names):
+    for subset in SUBSETS[:3]:
+        if lost := sorted({*list_classes(photos)} - {*list_classes(split[subset])}):
             raise UserError(
                 f"--use-split: class {lost[0]!r} has no photo in {subset}; add some, or leave "
                 "--use-split out"

@@ -3,14 +3,14 @@
 import csv
 import hashlib
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from vision101.errors import UserError, shown_path
 from vision101.files import read_table, write_table
-from vision101.photos.groups import group_photos
+from vision101.photos.duplicates import NEAR_DUPLICATE_BITS, find_near_duplicates, number_groups
 from vision101.photos.index import Photo, index_file
 from vision101.photos.sources import PhotoSource
 
@@ -30,6 +30,12 @@ VALIDATION_SHARE = 0.2
 
 # Other orders that are tried, twice as many, where neither chance nor size gives a split.
 ATTEMPTS = 40
+
+# Of a class with a group of more than this share, most photos look alike.
+ALIKE_SHARE = 0.5
+
+# So many pairs of near-duplicates across classes are no mistakes in labels any more.
+MANY_PAIRS = 1000
 
 SPLIT_NAME = "split.csv"
 COLUMNS = ("path", "label", "part", "sha256")
@@ -89,6 +95,61 @@ def split_photos(
     )
 
 
+def group_photos(
+    photos: list[Photo],
+    near_duplicate_bits: int = NEAR_DUPLICATE_BITS,
+    keys: list[str] | None = None,
+) -> list[list[Photo]]:
+    """Return the groups of photos that must stay in one subset; most are of one photo.
+
+    Together belong identical files; near-duplicates, whose hashes differ in at most so many of 256
+    bits (0 for none); and photos of one key, if it is not "".
+    """
+    pairs = []
+    if near_duplicate_bits:
+        hashes = [int(photo.perceptual_hash, 16) for photo in photos]
+        pairs = [
+            (first, second)
+            for first, second in find_near_duplicates(photos)
+            # The hash of a picture of one colour has no bits: all of them would be the same.
+            if hashes[first] and (hashes[first] ^ hashes[second]).bit_count() <= near_duplicate_bits
+        ]
+        _hint_at_alike(photos, pairs)
+    first_of = {}
+    for position, photo in enumerate(photos):
+        pairs.append((first_of.setdefault(photo.sha256, position), position))
+        if keys and keys[position]:
+            pairs.append((first_of.setdefault(("key", keys[position]), position), position))
+    return _join_pairs(photos, pairs)
+
+
+def _join_pairs(photos: list[Photo], pairs: list[tuple[int, int]]) -> list[list[Photo]]:
+    groups = defaultdict(list)
+    for photo, number in zip(photos, number_groups(len(photos), pairs), strict=True):
+        groups[number].append(photo)
+    return list(groups.values())
+
+
+def _hint_at_alike(photos: list[Photo], pairs: list[tuple[int, int]]) -> None:
+    """Say so where most of a class would count as one picture."""
+    totals = Counter(photo.class_name for photo in photos)
+    alike = [
+        f"{count} of {totals[name]} photos of {name}"
+        for group in sorted(_join_pairs(photos, pairs), key=len, reverse=True)
+        for name, count in Counter(photo.class_name for photo in group).items()
+        if count > max(2, ALIKE_SHARE * totals[name])
+    ]
+    across = sum(photos[first].class_name != photos[second].class_name for first, second in pairs)
+    if across >= MANY_PAIRS:
+        alike.append(f"{across} pairs across classes")
+    if alike:
+        print(
+            f"Hint: {', '.join(alike[:3])} look alike, and stay in one subset. By how much photos "
+            "differ was learned from flowers; where a camera is fixed, --near-duplicates 0 keeps "
+            "only identical files together."
+        )
+
+
 def line_up(groups: list[list[Photo]], seed: int | str) -> list[list[Photo]]:
     """Return groups of photos in an order that only their contents and the seed decide."""
 
@@ -101,11 +162,8 @@ def line_up(groups: list[list[Photo]], seed: int | str) -> list[list[Photo]]:
 def fill_subsets(
     line: list[list[Photo]], quotas: dict[str, Mapping[str, int]]
 ) -> dict[str, list[Photo]]:
-    """Put each group, first come, first served, into the first subset that has room for it.
-
-    Args:
-        line: Groups of photos.
-        quotas: How many photos of each class a subset has room for; one without takes all.
+    """Put each group, first come, first served, into the first subset that has room for it: for so
+    many photos of each class as its quotas say; one without takes all.
     """
     split = {subset: [] for subset in SUBSETS}
     held = {subset: Counter() for subset in SUBSETS}

@@ -74,8 +74,8 @@ def draw_crops(count: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def draw_colours(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return for each of the images, uint8 (count, height, width, 3), RGB, the matrix, float
-    (count, 3, 4), that takes its red, green, blue and 1 to those in another light.
+    """Return for each image, uint8 (height, width, 3), RGB, the matrix, float (count, 3, 4), that
+    takes its red, green, blue and 1 to those in another light.
     """
     count = len(images)
     brightness = 255 * generator.uniform(-BRIGHTNESS_JITTER, BRIGHTNESS_JITTER, (count, 1))
@@ -101,8 +101,7 @@ def mixup_pairs(
     Empirical Risk Minimization").
 
     The other photo's share is at most LARGEST_MIXUP_SHARE and usually small. Keras's own MixUp
-    draws shares from 0 to 1, so half of the photos are all but replaced by another one of the
-    batch.
+    draws from 0 to 1, so half of the photos are all but replaced by another one.
     """
     other = generator.permutation(len(images))
     share = (LARGEST_MIXUP_SHARE * generator.random((len(images), 1)) ** 2).astype(np.float32)

@@ -12,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from vision101.files import DATA_FOLDER, disk_errors
-from vision101.photos.index import Photo, expect_unchanged
-from vision101.photos.reading import read_ahead, read_pixels
+from vision101.photos.index import Photo
+from vision101.photos.reading import read_ahead
 from vision101.training.augmentation import Augmentation
+from vision101.training.views import read_view
 
 # Decoded photos of a subset of more than this are kept in a file: 1 GiB is 20,000 photos of 128 x
 # 128 pixels, and leaves a laptop with 8 GB its other programs.
@@ -25,8 +26,8 @@ class Examples(NamedTuple):
     """What a model is given, and what it should say.
 
     Inputs are images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or their features,
-    float32 (photos, channels); with a second axis for the views where there are several. They may
-    be mapped from a file, so take from them what is needed.
+    float32 (photos, channels); where there are views, these are a second axis. They may be mapped
+    from a file, so take from them what is needed.
     """
 
     inputs: np.ndarray
@@ -45,13 +46,10 @@ def decode_split(
     image_size: int,
     train_views: int | None = None,
 ) -> dict[str, Examples]:
-    """Decode every subset of a split, as `decode_photos` does; `train_views` are of training photos
-    only.
-    """
+    """Decode every subset of a split, as `decode_photos` does; only training photos have views."""
+    views = {"train": train_views}
     return {
-        subset: decode_photos(
-            photos, class_names, image_size, subset, train_views if subset == "train" else None
-        )
+        subset: decode_photos(photos, class_names, image_size, subset, views.get(subset))
         for subset, photos in split.items()
     }
 
@@ -74,14 +72,10 @@ def decode_photos(
     """
 
     def read(photo: Photo) -> np.ndarray:
-        if views is None:
-            with expect_unchanged(photo):
-                return read_pixels(photo.path, image_size)
-        from vision101.training.views import read_view  # which only transfer learning needs
+        pictures = [read_view(photo, view, image_size) for view in range(views or 1)]
+        return np.stack(pictures) if views else pictures[0]
 
-        return np.stack([read_view(photo, view, image_size) for view in range(views)])
-
-    shape = (len(photos), *([] if views is None else [views]), image_size, image_size, 3)
+    shape = (len(photos), *([views] if views else []), image_size, image_size, 3)
     decoded = read_ahead(read, photos, f"Decoding {description}")
     if math.prod(shape) <= MEMORY_LIMIT_BYTES:
         inputs = np.empty(shape, np.uint8)

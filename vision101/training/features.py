@@ -25,16 +25,11 @@ BATCH_SIZE = 32
 
 
 def compute_split_features(
-    backbone: Backbone,
-    split: dict[str, list[Photo]],
-    class_names: list[str],
-    views: int,
+    backbone: Backbone, split: dict[str, list[Photo]], class_names: list[str], views: int
 ) -> dict[str, Examples]:
-    """Return for every subset of a split the features of its photos, as `compute_features` does.
-
-    The inputs of the training subset have the shape (photos, views, channels), those of the others,
-    (photos, channels). Whatever the precision of training, those are computed in float32, as by the
-    model that is saved: so that is what is evaluated.
+    """Return for every subset of a split the features of its photos: of the training subset in
+    their views, (photos, views, channels), of the others plain, (photos, channels). Whatever the
+    precision of training, those are computed in float32, as by the model that is saved.
     """
     as_saved = backbone
     if keras.config.dtype_policy().name != "float32":
@@ -61,10 +56,8 @@ def compute_features(
 
     They are kept in a folder for each backbone, precision and image size, in a file named after the
     photo's content, so they are never out of date. What was computed when a run is stopped stays.
-    A damaged file is noticed and made anew.
-
-    Raises:
-        UserError: A photo was changed since it was indexed, or features cannot be kept.
+    A damaged file is noticed and made anew. Raises UserError where a photo was changed since it was
+    indexed, or features cannot be kept.
     """
     image_size, channels = backbone.image_size, backbone.model.output_shape[-1]
     key = hashlib.sha256(f"{backbone.key} {image_size} {VIEWS_VERSION}".encode()).hexdigest()

@@ -15,11 +15,8 @@ WEIGHTS_NAME = "model.weights.h5"  # inside a .keras file
 
 
 def load_model(path: Path, weights_bytes: int = WEIGHTS_BYTES) -> keras.Model:
-    """Load a model without its optimizer, in Keras's safe mode: it runs no code of its own.
-
-    Raises:
-        ValueError: It is too large, or weights are NaN or infinite.
-        Exception: It is damaged. Keras raises what occurs to it.
+    """Load a model without its optimizer, in Keras's safe mode: it runs no code of its own. Raises
+    ValueError where it is too large, or weights are NaN or infinite, and anything on damage.
     """
     check_sizes(path, weights_bytes)
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -29,11 +26,8 @@ def load_model(path: Path, weights_bytes: int = WEIGHTS_BYTES) -> keras.Model:
 
 
 def check_sizes(path: Path, weights_bytes: int = WEIGHTS_BYTES) -> None:
-    """Compare what a .keras or .h5 file would unpack to with what is sensible. Nothing is unpacked:
-    a file of 2 MB may claim to hold 2 GB of zeros.
-
-    Raises:
-        ValueError: It is too large.
+    """Raise ValueError where a .keras or .h5 file would unpack to more than is sensible. Nothing is
+    unpacked: a file of 2 MB may claim to hold 2 GB of zeros.
     """
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))

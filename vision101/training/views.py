@@ -19,13 +19,9 @@ VIEWS_VERSION = 1
 
 
 def read_view(photo: Photo, view: int, image_size: int) -> np.ndarray:
-    """Read a photo in one of its views, uint8 (image_size, image_size, 3), RGB, 0-255.
-
-    View 0 is the photo as `read_pixels` gives it; every other number has its own crop of the photo,
-    flipped or not, in its own light.
-
-    Raises:
-        UserError: The file was changed since it was indexed.
+    """Read a photo in one of its views, uint8 (image_size, image_size, 3), RGB, 0-255. View 0 is
+    the photo as `read_pixels` gives it; every other number has its own crop, flipped or not, in its
+    own light. Raises UserError where the file was changed since it was indexed.
     """
     with expect_unchanged(photo):
         if view == 0:
