@@ -35,13 +35,7 @@ from vision101.cli import (
 from vision101.errors import UserError, shown_path
 from vision101.finished_runs import list_runs
 from vision101.incoming import list_names, read_photos
-from vision101.prediction import (
-    Classifier,
-    Prediction,
-    load_classifier,
-    predict_photo,
-    write_review,
-)
+from vision101.prediction import Classifier, Prediction, load_classifier, predict_photo
 
 TOP = 3  # classes to show: the predicted one, and what it might have been
 UNSURE_EXIT_CODE = 3
@@ -73,7 +67,7 @@ def main() -> int:
     predictions = predict_photos(arguments, classifier, names, counts)
     if arguments.review:  # sorted, so all are kept; else none is
         predictions = list(predictions)
-        write_review(arguments.review, predictions)
+        formats.write_review(arguments.review, predictions)
         written[arguments.review] = "least certain first"
     if arguments.csv:
         formats.write_predictions(arguments.csv, classifier.class_names, predictions)

@@ -13,9 +13,10 @@ from sklearn.metrics import roc_auc_score
 
 import predict
 from benchmarks.other_things import paint_other_things
+from vision101.formats import write_review
 from vision101.photos.index import list_files
 from vision101.photos.reading import read_pixels
-from vision101.prediction import Prediction, load_classifier, predict_photo, write_review
+from vision101.prediction import Prediction, load_classifier, predict_photo
 from vision101.runs import DETECTOR_NAME, RESULTS_NAME
 
 

@@ -35,8 +35,9 @@ def prepare_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
-        elif mode == "w" and hasattr(getattr(sys, name), "reconfigure"):
-            getattr(sys, name).reconfigure(errors="plain", line_buffering=True)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="plain", line_buffering=True)
     if any(option.startswith("error") for option in sys.warnoptions):
         warnings.simplefilter("default")
         for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
@@ -45,23 +46,19 @@ def prepare_streams() -> None:
 
 def prepare_keras() -> None:
     """Choose Keras's backend and settings, and quieten TensorFlow, before either is imported.
-
-    Raises:
-        UserError: Keras was imported already, with another backend, as a notebook may have done;
-            or its settings file is damaged; or Python cannot name the folder of these scripts.
+    Raises UserError where Keras was imported already, with another backend, as a notebook may have
+    done; its settings file is damaged; or Python cannot name the folder of these scripts.
     """
     # With LC_ALL=C, Python takes UTF-8, unless PYTHONUTF8=0 forbids it. TensorFlow ends then.
     if any(0xD800 <= ord(character) < 0xE000 for character in str(PROJECT_FOLDER)):
         raise UserError(
             f"Python cannot read the letters of {PROJECT_FOLDER}: set PYTHONUTF8=1, or move it"
         )
-    if (
-        "keras" in sys.modules
-        and (backend := sys.modules["keras"].config.backend()) != "tensorflow"
-    ):
+    loaded = sys.modules.get("keras")
+    if loaded and loaded.config.backend() != "tensorflow":
         raise UserError(
-            f"Keras was imported with the backend {backend}, and this needs tensorflow: restart "
-            "Python, or set KERAS_BACKEND=tensorflow before Keras is imported"
+            f"Keras was imported with the backend {loaded.config.backend()}, and this needs "
+            "tensorflow: restart Python, or set KERAS_BACKEND=tensorflow before Keras is imported"
         )
     # What ~/.keras/keras.json or the environment names for other projects would not do.
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -82,7 +79,7 @@ def prepare_keras() -> None:
         usual = True
     except TypeError:
         usual = False
-    if "keras" in sys.modules or not usual:
+    if loaded or not usual:
         try:
             import keras
         except (ValueError, AttributeError) as error:

@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 from vision101.errors import UserError, shown_path
 from vision101.files import read_table
-from vision101.photos.index import Photo
-from vision101.photos.split import EVALUATED_SUBSETS, hash_split
+from vision101.photos.split import EVALUATED_SUBSETS, Split, hash_split
 from vision101.runs import CONFIG_NAME, FORMAT, LOG_NAME, RESULTS_NAME
 
 JSON_BYTES = 100_000_000  # scores of 1,000 classes take 40 MB, most of it confusion matrices
@@ -217,9 +216,7 @@ def _finishing_time(folder: Path) -> float:
     return 0.0
 
 
-def find_run_on_split(
-    output_folder: Path, kind: str, split: dict[str, list[Photo]]
-) -> FinishedRun | None:
+def find_run_on_split(output_folder: Path, kind: str, split: Split) -> FinishedRun | None:
     """Return the newest complete run of a kind (`cnn` or `transfer`) on the same split, if any."""
     # Folders that are none of ours, or damaged, must not stop a run that has just trained.
     with contextlib.suppress(UserError, OSError):

@@ -1,7 +1,6 @@
 """What predictions look like: bars, lines and a summary on the terminal, JSON, a table."""
 
 import json
-import os.path
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ TERMINAL_WIDTH = 80  # characters
 BAR_WIDTH = 20  # characters, for a probability of 100 %
 
 TABLE_COLUMNS = ("path", "class", "confidence", "sure", "out_of_distribution")
+REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
 
 # What is counted beside classes, which may have any name.
 UNSURE, UNREADABLE = 0, 1
@@ -77,14 +77,32 @@ def write_predictions(
 
     def format_row(prediction: Prediction) -> tuple[str, ...]:
         probabilities = {name: f"{number:.6f}" for name, number in prediction.classes}
-        flags = (prediction.accepted, prediction.out_of_distribution)
         class_name, _ = prediction.classes[0]
-        return (
-            os.path.abspath(prediction.name),  # noqa: PTH100 (resolve() would follow links)
-            class_name,
-            probabilities[class_name],
-            *("yes" if flag else "no" for flag in flags),
-            *(probabilities[name] for name in class_names),
-        )
+        start = (_find_path(prediction), class_name, probabilities[class_name])
+        return (*start, *_flags(prediction), *(probabilities[name] for name in class_names))
 
     write_table(path, (*TABLE_COLUMNS, *class_names), map(format_row, predictions))
+
+
+def write_review(path: Path, predictions: list[Prediction]) -> None:
+    """Write photos as a table for a person to go through, least certain first.
+
+    Its column `label` is for the person. Where the prediction is accepted, it stands there
+    already; elsewhere it is empty.
+    """
+    rows = []
+    for prediction in sorted(predictions, key=lambda told: (told.accepted, told.classes[0][1])):
+        class_name, probability = prediction.classes[0]
+        label = class_name if prediction.accepted else ""
+        sure, unlike = _flags(prediction)
+        place = _find_path(prediction)
+        rows.append((place, label, sure, class_name, f"{probability:.3f}", unlike))
+    write_table(path, REVIEW_COLUMNS, rows)
+
+
+def _flags(prediction: Prediction) -> list[str]:
+    return ["yes" if f else "no" for f in (prediction.accepted, prediction.out_of_distribution)]
+
+
+def _find_path(prediction: Prediction) -> Path:
+    return Path(prediction.name).absolute()  # the table may be read from another folder

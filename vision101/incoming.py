@@ -1,5 +1,6 @@
 """The photos to predict: those named, those in folders, and those that have yet to arrive."""
 
+import contextlib
 import io
 import itertools
 import sys
@@ -25,13 +26,10 @@ def list_names(photos: list[str]) -> list[str]:
     """
     names = []
     for photo in photos:
-        if Path(photo).is_dir():
-            found = list_files(Path(photo))
-            if not found:
-                raise UserError(f"{photo}: an empty folder; name one with photos in it")
-            names += map(str, found)
-        else:
-            names.append(STANDARD_INPUT if photo == "-" else str(Path(photo)))
+        found = list_files(Path(photo)) if Path(photo).is_dir() else [photo]
+        if not found:
+            raise UserError(f"{photo}: an empty folder; name one with photos in it")
+        names += [STANDARD_INPUT if name == "-" else str(Path(name)) for name in found]
     return names
 
 
@@ -75,8 +73,6 @@ def watch_folder(folder: Path, seconds: float = WATCH_SECONDS) -> Iterator[Path]
 def _sizes_and_times(folder: Path) -> dict[Path, tuple[int, int]]:
     states = {}
     for path in list_files(folder):
-        try:
+        with contextlib.suppress(OSError):  # a link to nowhere, or removed just now
             states[path] = (status := path.stat()).st_size, status.st_mtime_ns
-        except OSError:  # a link to nowhere, or removed just now
-            continue
     return states

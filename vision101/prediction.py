@@ -8,7 +8,6 @@ import numpy as np
 
 from vision101.errors import UserError, shown_path
 from vision101.evaluation.out_of_distribution import OutOfDistributionDetector, load_detector
-from vision101.files import write_table
 from vision101.finished_runs import (
     FORMER_DETECTOR_NAME,
     FinishedRun,
@@ -19,8 +18,6 @@ from vision101.finished_runs import (
 )
 from vision101.portable import PORTABLE_NAME, load_portable_model
 from vision101.runs import DETECTOR_NAME, MODEL_NAME
-
-REVIEW_COLUMNS = ("path", "label", "sure", "predicted", "confidence", "out_of_distribution")
 
 
 class Classifier(NamedTuple):
@@ -47,10 +44,8 @@ class Prediction(NamedTuple):
 
 def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
     """Load the network of a complete run: the portable one, if it can be used here, else Keras's,
-    which `with_keras` asks for in any case.
-
-    Raises:
-        UserError: It is no complete run, a file of it is damaged, or Keras is needed and missing.
+    which `with_keras` asks for in any case. Raises UserError where it is no complete run, a file is
+    damaged, or Keras is needed and missing.
     """
     run = read_run(folder)
     class_names, image_size = run.config["class_names"], run.config["image_size"]
@@ -117,19 +112,3 @@ def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Pred
     usual = bool(classifier.detector.accept(features)[0])
     accepted = usual and classes[0][1] >= classifier.threshold
     return Prediction(name, classes, accepted, not usual)
-
-
-def write_review(path: Path, predictions: list[Prediction]) -> None:
-    """Write photos as a table for a person to go through, least certain first.
-
-    Its column `label` is for the person. Where the prediction is accepted, it stands there
-    already; elsewhere it is empty.
-    """
-    rows = []
-    for prediction in sorted(predictions, key=lambda told: (told.accepted, told.classes[0][1])):
-        class_name, probability = prediction.classes[0]
-        sure, label = ("yes", class_name) if prediction.accepted else ("no", "")
-        unlike = "yes" if prediction.out_of_distribution else "no"
-        place = Path(prediction.name).absolute()  # the list may be read from another folder
-        rows.append((place, label, sure, class_name, f"{probability:.3f}", unlike))
-    write_table(path, REVIEW_COLUMNS, rows)

@@ -29,11 +29,8 @@ class InterruptedRun(NamedTuple):
 
 def resume_arguments(parser: ArgumentParser, arguments: Namespace, kind: str) -> Namespace:
     """Return the flags of the run that `--resume` names, in place of those that the script's parser
-    returned; `resume` is an `InterruptedRun`.
-
-    Raises:
-        UserError: It is no run of this script (its `kind` is `cnn` or `transfer`), it is finished
-            or damaged, or a flag contradicts it.
+    returned; `resume` is an `InterruptedRun`. Raises UserError where it is no run of this script,
+    is finished or damaged, or a flag contradicts it.
     """
     folder = arguments.resume
     flag = f"--resume {shown_path(folder)}"

@@ -17,7 +17,7 @@ from vision101 import files
 from vision101.errors import UserError, shown_path
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.sources import PhotoSource
-from vision101.photos.split import EVALUATED_SUBSETS, hash_split, read_split, write_split
+from vision101.photos.split import EVALUATED_SUBSETS, Split, hash_split, read_split, write_split
 
 FORMAT = 1  # `format` in config.json; earlier versions did not record it
 
@@ -88,17 +88,12 @@ class Run:
         self.seconds = self.seconds_so_far(name)
         self._stage_start = time.monotonic()
 
-    def read_split(self, photos: list[Photo], source: PhotoSource) -> dict[str, list[Photo]] | None:
+    def read_split(self, photos: list[Photo], source: PhotoSource) -> Split | None:
         """Return the split of a run that is resumed; None for a new run."""
         return read_split(self.folder, photos, source) if self.folder else None
 
     def start(
-        self,
-        recipe: str,
-        title: str,
-        settings: dict,
-        source: PhotoSource,
-        split: dict[str, list[Photo]],
+        self, recipe: str, title: str, settings: dict, source: PhotoSource, split: Split
     ) -> None:
         """Make the run's folder, with all that it takes to repeat it: `split.csv`, `config.json`.
 

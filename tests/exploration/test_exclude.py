@@ -6,11 +6,12 @@ import pytest
 
 from vision101.cli import ArgumentParser, add_exclude_flag
 from vision101.errors import UserError
+from vision101.formats import write_review
 from vision101.photos.index import index_photos
 from vision101.photos.lists import exclude_photos
 from vision101.photos.sources import find_photos
 from vision101.photos.split import hash_split, split_photos
-from vision101.prediction import Prediction, write_review
+from vision101.prediction import Prediction
 
 
 @pytest.fixture

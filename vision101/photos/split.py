@@ -14,6 +14,9 @@ from vision101.photos.duplicates import NEAR_DUPLICATE_BITS, find_near_duplicate
 from vision101.photos.index import Photo, index_file
 from vision101.photos.sources import PhotoSource
 
+# The photos of each subset.
+Split = dict[str, list[Photo]]
+
 # In the order in which they are filled. What is in no earlier subset is surplus.
 SUBSETS = ("validation", "train", "unseen", "surplus")
 
@@ -46,7 +49,7 @@ def split_photos(
     seed: int,
     per_class: int | None = None,
     groups: list[list[Photo]] | None = None,
-) -> dict[str, list[Photo]]:
+) -> Split:
     """Split photos so that train, validation and unseen each hold as many of every class. Train and
     validation together hold `per_class` of each, or by default 80 % of the smallest class.
 
@@ -159,9 +162,7 @@ def line_up(groups: list[list[Photo]], seed: int | str) -> list[list[Photo]]:
     return sorted(groups, key=place_in_line)
 
 
-def fill_subsets(
-    line: list[list[Photo]], quotas: dict[str, Mapping[str, int]]
-) -> dict[str, list[Photo]]:
+def fill_subsets(line: list[list[Photo]], quotas: dict[str, Mapping[str, int]]) -> Split:
     """Put each group, first come, first served, into the first subset that has room for it: for so
     many photos of each class as its quotas say; one without takes all.
     """
@@ -180,7 +181,7 @@ def fill_subsets(
 
 def _fill_evenly(
     line: list[list[Photo]], quotas: dict[str, int], class_names: Iterable[str]
-) -> dict[str, list[Photo]]:
+) -> Split:
     """Return a split as even as can be; {} if a subset would lack a class."""
     while all(quotas.values()):
         split = fill_subsets(line, {of: dict.fromkeys(class_names, quotas[of]) for of in quotas})
@@ -198,7 +199,7 @@ def sort_photos(photos: list[Photo]) -> list[Photo]:
     return sorted(photos, key=lambda photo: (photo.class_name, photo.sha256, str(photo.path)))
 
 
-def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSource) -> None:
+def write_split(run_folder: Path, split: Split, source: PhotoSource) -> None:
     """Write `split.csv`: path (below the source's folder), label, part and sha256 of all photos."""
     rows = sorted(
         (source.place(photo.path), photo.class_name, subset, photo.sha256)
@@ -208,9 +209,7 @@ def write_split(run_folder: Path, split: dict[str, list[Photo]], source: PhotoSo
     write_table(run_folder / SPLIT_NAME, COLUMNS, rows)
 
 
-def read_split(
-    run_folder: Path, photos: list[Photo], source: PhotoSource
-) -> dict[str, list[Photo]]:
+def read_split(run_folder: Path, photos: list[Photo], source: PhotoSource) -> Split:
     """Read back what `write_split` wrote, given the readable photos of the source; those that a
     list added lie elsewhere. What is gone or was changed is named, and left out. Raises UserError
     where `split.csv` is missing or damaged.
@@ -230,7 +229,7 @@ def read_split(
     return {subset: sort_photos(members) for subset, members in split.items()}
 
 
-def hash_split(split: dict[str, list[Photo]]) -> str:
+def hash_split(split: Split) -> str:
     """Return a hash of the photos and labels to evaluate on: where it is equal, scores compare."""
     digest = hashlib.sha256()
     for subset in EVALUATED_SUBSETS:

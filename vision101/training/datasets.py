@@ -14,6 +14,7 @@ import tensorflow as tf
 from vision101.files import DATA_FOLDER, disk_errors
 from vision101.photos.index import Photo
 from vision101.photos.reading import read_ahead
+from vision101.photos.split import Split
 from vision101.training.augmentation import Augmentation
 from vision101.training.views import read_view
 
@@ -41,10 +42,7 @@ def encode_labels(photos: list[Photo], class_names: list[str]) -> np.ndarray:
 
 
 def decode_split(
-    split: dict[str, list[Photo]],
-    class_names: list[str],
-    image_size: int,
-    train_views: int | None = None,
+    split: Split, class_names: list[str], image_size: int, train_views: int | None = None
 ) -> dict[str, Examples]:
     """Decode every subset of a split, as `decode_photos` does; only training photos have views."""
     views = {"train": train_views}
@@ -65,10 +63,8 @@ def decode_photos(
     """Decode photos to square images of `image_size` pixels per side, into memory, or what would
     not fit there into a file in `data_folder`, which has no name and vanishes with the process.
 
-    With `views`, there are so many of each photo, along a second axis.
-
-    Raises:
-        UserError: A file was changed since it was indexed.
+    With `views`, there are so many of each photo, along a second axis. Raises UserError where a
+    file was changed since it was indexed.
     """
 
     def read(photo: Photo) -> np.ndarray:

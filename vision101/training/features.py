@@ -15,6 +15,7 @@ import numpy as np
 from vision101.files import DATA_FOLDER, write_atomically
 from vision101.photos.index import Photo
 from vision101.photos.reading import read_ahead
+from vision101.photos.split import Split
 from vision101.training.backbones import Backbone, rebuild_backbone
 from vision101.training.datasets import Examples, encode_labels
 from vision101.training.models import compile_prediction
@@ -25,7 +26,7 @@ BATCH_SIZE = 32
 
 
 def compute_split_features(
-    backbone: Backbone, split: dict[str, list[Photo]], class_names: list[str], views: int
+    backbone: Backbone, split: Split, class_names: list[str], views: int
 ) -> dict[str, Examples]:
     """Return for every subset of a split the features of its photos: of the training subset in
     their views, (photos, views, channels), of the others plain, (photos, channels). Whatever the
@@ -69,12 +70,11 @@ def compute_features(
         kept = _load_features(path, channels)[:views]
         features[position, : len(kept)] = kept
         missing += [(position, view) for view in range(len(kept), views)]
-    pictures = read_ahead(
-        lambda place: read_view(photos[place[0]], place[1], image_size),
-        missing,
-        f"Features of {description}",
-        " views",
-    )
+
+    def read(place: tuple[int, int]) -> np.ndarray:
+        return read_view(photos[place[0]], place[1], image_size)
+
+    pictures = read_ahead(read, missing, f"Features of {description}", " views")
     call = compile_prediction(backbone.model)
     for start in range(0, len(missing), BATCH_SIZE):
         batch = missing[start : start + BATCH_SIZE]
