@@ -85,6 +85,8 @@ def integer_from(lowest: int, highest: int | None = None) -> Callable[[str], int
     return _checked(int, lambda number: lowest <= number <= highest, bounds)
 
 
+image_size_pixels = integer_from(16, 512)
+
 share = _checked(float, lambda number: 0 < number <= 1, "a number above 0 and at most 1")
 
 # Keras would fill in what stands in braces.
@@ -167,7 +169,8 @@ def parse_training_arguments(
     add_flag(photos, "--near-duplicates", shown, type=bits, default=most, metavar="BITS")
 
     training = parser.add_argument_group("training")
-    add_image_size_flag(training, defaults["image_size"])
+    shown = defaults["image_size"]
+    add_flag(training, "--image-size", shown, type=image_size_pixels, metavar="PIXELS")
     # With a single photo, batch normalization, which heads have, would give zeros.
     size = integer_from(2 if kind == "transfer" else 1, 1024)
     add_flag(training, "--batch-size", type=size, default=batch_size, metavar="N")
@@ -201,9 +204,9 @@ def add_explore_arguments(
     add_flag(labels, "--run", "none", type=Path, metavar="FOLDER")
     others = parser.add_argument_group("photos and output")
     add_exclude_flag(others)
-    add_image_size_flag(others, image_size)
+    pixels = image_size_pixels
+    add_flag(others, "--image-size", type=pixels, default=image_size, metavar="PIXELS")
     add_output_argument(others, "where the pictures and lists are written")
-    parser.set_defaults(image_size=image_size)
 
 
 def add_transfer_arguments(
@@ -222,10 +225,6 @@ def add_data_flag(parser: argparse.ArgumentParser) -> None:
 
 def add_exclude_flag(parser: argparse._ActionsContainer) -> None:
     add_flag(parser, "--exclude", type=Path, nargs="+", action="extend", metavar="FILE.csv")
-
-
-def add_image_size_flag(parser: argparse._ActionsContainer, shown: object) -> None:
-    add_flag(parser, "--image-size", shown, type=integer_from(16, 512), metavar="PIXELS")
 
 
 def add_backbone_flags(parser: argparse._ActionsContainer, backbone: str, weights: str) -> None:

@@ -11,15 +11,6 @@ class UserError(Exception):
     """Something that the user can put right: one line that says what, where and how."""
 
 
-def describe_disk_error(error: OSError) -> str:
-    """Return what is wrong with a file or disk, where, and what to do about it."""
-    where = f" {shown_path(Path(str(error.filename)))}" if error.filename else ""
-    reason = error.strerror or str(error)
-    if error.errno in DISK_FULL_ERRORS:
-        return f"no room to write{where} ({reason}): free some space on that disk"
-    return f"cannot use{where} ({reason}): check the path and its permissions"
-
-
 def shown_path(path: Path) -> str:
     """Return `path` as a person in the current folder would type it."""
     path = Path(path).absolute()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from vision101.errors import UserError, describe_disk_error
+from vision101.errors import DISK_FULL_ERRORS, UserError, shown_path
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 DATA_FOLDER = PROJECT_FOLDER / "data"
@@ -33,7 +33,11 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(describe_disk_error(error)) from error
+        where = f" {shown_path(Path(str(error.filename)))}" if error.filename else ""
+        text = f"cannot use{where} ({error.strerror or error}): check the path and its permissions"
+        if error.errno in DISK_FULL_ERRORS:
+            text = f"no room to write{where} ({error.strerror}): free some space on that disk"
+        raise UserError(text) from error
 
 
 @contextlib.contextmanager

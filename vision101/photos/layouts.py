@@ -26,7 +26,6 @@ SUBSET_WORDS = {"train": "train", "val": "validation", "dev": "validation", "tes
 SUBSET_WORDS |= {"holdout": "unseen", "eval": "unseen", "fold": "other", "split": "other"}
 SUBSET_WORD = re.compile(rf"({'|'.join(SUBSET_WORDS)})s?(?:ing|id|idation)?(?:set|data|images)?")
 
-
 # Classes that are shown with their counts; of more than these, the smallest ones are.
 CLASSES_SHOWN = 12
 

@@ -12,6 +12,7 @@ from vision101.photos.sources import PhotoSource
 from vision101.photos.split import (
     SUBSETS,
     VALIDATION_SHARE,
+    Groups,
     Split,
     fill_subsets,
     group_photos,
@@ -59,7 +60,7 @@ def find_keys(places: list[str], expression: str) -> list[str]:
     return keys
 
 
-def keep_split(groups: list[list[Photo]], subset_of: dict[Path, str], seed: int) -> Split:
+def keep_split(groups: Groups, subset_of: dict[Path, str], seed: int) -> Split:
     """Return the split that a collection comes with, given what `group_photos` returned, and the
     subset of each photo; those of no subset are left out. Where it has no validation photos, or no
     test set beside them, a fifth of each class in train is held out to validate on, as the seed
@@ -92,7 +93,7 @@ def keep_split(groups: list[list[Photo]], subset_of: dict[Path, str], seed: int)
     return {subset: sort_photos(members) for subset, members in split.items()}
 
 
-def _hold_out(groups: list[list[Photo]], train: set[Photo], seed: int) -> Split:
+def _hold_out(groups: Groups, train: set[Photo], seed: int) -> Split:
     """Return train and validation in place of `train`."""
     inside = [[photo for photo in group if photo in train] for group in groups]
     line = line_up([group for group in inside if group], seed)
@@ -106,7 +107,7 @@ def _hold_out(groups: list[list[Photo]], train: set[Photo], seed: int) -> Split:
     return {subset: split[subset] for subset in ("train", "validation")}
 
 
-def _name_leaks(groups: list[list[Photo]], split: Split) -> None:
+def _name_leaks(groups: Groups, split: Split) -> None:
     """Name the photos of unseen that have a relative among those trained or validated on."""
     known, unseen = {*split["train"], *split["validation"]}, {*split["unseen"]}
     leaks = [

@@ -14,6 +14,9 @@ from vision101.photos.duplicates import NEAR_DUPLICATE_BITS, find_near_duplicate
 from vision101.photos.index import Photo, index_file
 from vision101.photos.sources import PhotoSource
 
+# Photos that must stay together in one subset; most groups are of one.
+Groups = list[list[Photo]]
+
 # The photos of each subset.
 Split = dict[str, list[Photo]]
 
@@ -45,10 +48,7 @@ COLUMNS = ("path", "label", "part", "sha256")
 
 
 def split_photos(
-    photos: list[Photo],
-    seed: int,
-    per_class: int | None = None,
-    groups: list[list[Photo]] | None = None,
+    photos: list[Photo], seed: int, per_class: int | None = None, groups: Groups | None = None
 ) -> Split:
     """Split photos so that train, validation and unseen each hold as many of every class. Train and
     validation together hold `per_class` of each, or by default 80 % of the smallest class.
@@ -99,23 +99,19 @@ def split_photos(
 
 
 def group_photos(
-    photos: list[Photo],
-    near_duplicate_bits: int = NEAR_DUPLICATE_BITS,
-    keys: list[str] | None = None,
-) -> list[list[Photo]]:
-    """Return the groups of photos that must stay in one subset; most are of one photo.
-
-    Together belong identical files; near-duplicates, whose hashes differ in at most so many of 256
-    bits (0 for none); and photos of one key, if it is not "".
+    photos: list[Photo], near_bits: int = NEAR_DUPLICATE_BITS, keys: list[str] | None = None
+) -> Groups:
+    """Return the groups of photos: of identical files; of near-duplicates, whose hashes differ in
+    at most `near_bits` of 256 bits (0 for none); and of photos of one key, if it is not "".
     """
     pairs = []
-    if near_duplicate_bits:
+    if near_bits:
         hashes = [int(photo.perceptual_hash, 16) for photo in photos]
         pairs = [
             (first, second)
             for first, second in find_near_duplicates(photos)
             # The hash of a picture of one colour has no bits: all of them would be the same.
-            if hashes[first] and (hashes[first] ^ hashes[second]).bit_count() <= near_duplicate_bits
+            if hashes[first] and (hashes[first] ^ hashes[second]).bit_count() <= near_bits
         ]
         _hint_at_alike(photos, pairs)
     first_of = {}
@@ -126,7 +122,7 @@ def group_photos(
     return _join_pairs(photos, pairs)
 
 
-def _join_pairs(photos: list[Photo], pairs: list[tuple[int, int]]) -> list[list[Photo]]:
+def _join_pairs(photos: list[Photo], pairs: list[tuple[int, int]]) -> Groups:
     groups = defaultdict(list)
     for photo, number in zip(photos, number_groups(len(photos), pairs), strict=True):
         groups[number].append(photo)
@@ -153,7 +149,7 @@ def _hint_at_alike(photos: list[Photo], pairs: list[tuple[int, int]]) -> None:
         )
 
 
-def line_up(groups: list[list[Photo]], seed: int | str) -> list[list[Photo]]:
+def line_up(groups: Groups, seed: int | str) -> Groups:
     """Return groups of photos in an order that only their contents and the seed decide."""
 
     def place_in_line(group: list[Photo]) -> str:
@@ -162,7 +158,7 @@ def line_up(groups: list[list[Photo]], seed: int | str) -> list[list[Photo]]:
     return sorted(groups, key=place_in_line)
 
 
-def fill_subsets(line: list[list[Photo]], quotas: dict[str, Mapping[str, int]]) -> Split:
+def fill_subsets(line: Groups, quotas: dict[str, Mapping[str, int]]) -> Split:
     """Put each group, first come, first served, into the first subset that has room for it: for so
     many photos of each class as its quotas say; one without takes all.
     """
@@ -179,9 +175,7 @@ def fill_subsets(line: list[list[Photo]], quotas: dict[str, Mapping[str, int]]) 
     return split
 
 
-def _fill_evenly(
-    line: list[list[Photo]], quotas: dict[str, int], class_names: Iterable[str]
-) -> Split:
+def _fill_evenly(line: Groups, quotas: dict[str, int], class_names: Iterable[str]) -> Split:
     """Return a split as even as can be; {} if a subset would lack a class."""
     while all(quotas.values()):
         split = fill_subsets(line, {of: dict.fromkeys(class_names, quotas[of]) for of in quotas})
