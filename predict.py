@@ -92,7 +92,8 @@ def predict_photos(
     ending = [KeyboardInterrupt] if arguments.watch else []
     # Threads of NumPy's that wait for work, in a loop, took half of all the time.
     with threadpool_limits(limits=1, user_api="blas"), contextlib.suppress(*ending):
-        for name, pixels, problem in read_photos(names, arguments.watch, classifier.image_size):
+        size, white = classifier.image_size, classifier.run.config.get("white") or 0
+        for name, pixels, problem in read_photos(names, arguments.watch, size, white):
             if problem:
                 counts[formats.UNREADABLE] += 1
                 tqdm.write(f"{name}: {problem}", sys.stderr)

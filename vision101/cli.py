@@ -13,9 +13,10 @@ from pathlib import Path
 from vision101.environment import prepare_keras, prepare_streams
 from vision101.errors import UserError, shown_path
 from vision101.files import OUTPUTS_FOLDER
+from vision101.finished_runs import read_run
 from vision101.photos.duplicates import NEAR_DUPLICATE_BITS
 from vision101.resume import resume_arguments
-from vision101.runs import Run
+from vision101.runs import CONFIG_NAME, MODEL_NAME, Run
 
 USAGE_EXIT_CODE = 2
 FAILURE_EXIT_CODE = 1
@@ -54,8 +55,8 @@ HELP = {
     "makes the model say 'not sure' more often",
     "--resume": "go on with an interrupted run, the folder RUN, as if nothing had happened; all "
     "other flags are those of that run",
-    "--backbone": "a network listed above, or a saved model, FILE.keras, from raw photos to "
-    "feature maps",
+    "--backbone": "a network listed above, the folder of a run, to go on from its network, or a "
+    "saved model, FILE.keras, that takes raw photos",
     "--weights": "imagenet (downloaded once), none (random), or the .h5 file of Keras Applications "
     "for the network without its top",
     "--fine-tune": "then train the last N layers of the backbone too",
@@ -100,10 +101,18 @@ folder_name_part = _checked(
     "letters, digits, '.', '_' and '-' only",
 )
 
+
+def _is_backbone(text: str) -> bool:
+    path = Path(text)
+    saved = path.suffix == ".keras" and path.is_file() or (path / MODEL_NAME).is_file()
+    return text in BACKBONES or saved
+
+
 backbone_name = _checked(
     str,
-    lambda text: text in BACKBONES or (text.endswith(".keras") and Path(text).is_file()),
-    f"one of {', '.join(BACKBONES)}, or a saved model, a file that ends in .keras",
+    _is_backbone,
+    f"one of {', '.join(BACKBONES)}, or a saved model, a file that ends in .keras, or the folder "
+    "of a finished run",
 )
 
 
@@ -186,6 +195,9 @@ def parse_training_arguments(
     if arguments.use_split and arguments.per_class:
         parser.error("--per-class: says how to split, and --use-split not to; leave one out")
     recipe = recipes[vars(arguments).get("recipe", "")]
+    run = Path(vars(arguments).get("backbone", ""))
+    if arguments.image_size is None and (run / CONFIG_NAME).is_file():
+        arguments.image_size = read_run(run).config["image_size"]  # what its network learned from
     for name in defaults:
         if getattr(arguments, name, None) is None:
             setattr(arguments, name, getattr(recipe, name))

@@ -65,11 +65,15 @@ def write_atomically(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
-def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a CSV file in UTF-8, as `write_atomically`; no cell is a formula to a spreadsheet."""
+def write_table(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence], encoding: str = "utf-8"
+) -> None:
+    """Write a CSV file, as `write_atomically`; no cell is a formula to a spreadsheet. In what a
+    person goes through, utf-8-sig has Excel show all letters.
+    """
     with (
         write_atomically(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        temporary.open("w", newline="", encoding=encoding, errors="surrogateescape") as file,
     ):
         csv.writer(file).writerows([_guard_cell(cell) for cell in row] for row in (header, *rows))
 
@@ -78,7 +82,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the named columns of what `write_table` wrote, row by row; of several columns of one
     name, the first. A damaged file raises ValueError, LookupError, OSError or csv.Error.
     """
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         headings, *rows = ([*map(restore_cell, row)] for row in csv.reader(file))
     places = [headings.index(name) for name in columns]
     return [tuple(row[place] for place in places) for row in rows]

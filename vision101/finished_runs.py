@@ -67,6 +67,7 @@ CONFIG = {
     "class_names": ("a list of different names", _are_names),
     "image_size": _number(16, 512, int),  # as for --image-size
     "seed": _number(0, 2**32 - 1, int),
+    "white": _or_none(_number(0, 1e39)),  # see `Photo.white`
     "photos": TEXT,
     "painted": ("true or false", lambda value: isinstance(value, bool)),
     "split_hash": HASH,

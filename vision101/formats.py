@@ -97,7 +97,7 @@ def write_review(path: Path, predictions: list[Prediction]) -> None:
         sure, unlike = _flags(prediction)
         place = _find_path(prediction)
         rows.append((place, label, sure, class_name, f"{probability:.3f}", unlike))
-    write_table(path, REVIEW_COLUMNS, rows)
+    write_table(path, REVIEW_COLUMNS, rows, "utf-8-sig")
 
 
 def _flags(prediction: Prediction) -> list[str]:

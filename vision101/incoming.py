@@ -34,7 +34,7 @@ def list_names(photos: list[str]) -> list[str]:
 
 
 def read_photos(
-    names: list[str], watched: Path | None, image_size: int
+    names: list[str], watched: Path | None, image_size: int, white: float = 0
 ) -> Iterator[tuple[str, np.ndarray | None, str]]:
     """Yield each photo's name, what `read_pixels` gives and "", or None and what is wrong with it.
     First come those named, in order, read ahead on all cores, on a terminal with a progress bar;
@@ -44,7 +44,7 @@ def read_photos(
     def read(name: str) -> tuple[str, np.ndarray | None, str]:
         try:
             file = io.BytesIO(sys.stdin.buffer.read()) if name == STANDARD_INPUT else Path(name)
-            return name, read_pixels(file, image_size), ""
+            return name, read_pixels(file, image_size, white), ""
         except UnreadablePhotoError as error:
             return name, None, str(error)
 

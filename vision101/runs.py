@@ -16,6 +16,7 @@ from types import ModuleType
 from vision101 import files
 from vision101.errors import UserError, shown_path
 from vision101.photos.index import Photo, list_classes
+from vision101.photos.reading import READING_VERSION
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import EVALUATED_SUBSETS, Split, hash_split, read_split, write_split
 
@@ -106,6 +107,8 @@ class Run:
         self.source, self.split, self.model_title = source, split, title
         self.class_names = list_classes(split["train"])
         flags = vars(self.arguments)
+        white = max(photo.white for photos in split.values() for photo in photos)
+        settings = settings | {"reading_version": READING_VERSION, "white": white}
         if self.folder:
             constants = {name: settings[name] for name in settings if name not in flags}
             constants = json.loads(json.dumps(constants))  # as they are once they are read back

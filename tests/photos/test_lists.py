@@ -34,8 +34,8 @@ def add(split, tmp_path, monkeypatch):
 
 
 def make_new_photo(split, path, subset="surplus"):
-    """Turn a photo upside down: another one to the eye."""
-    ImageOps.flip(read_photo(split[subset][0].path)).save(path)
+    """Show a photo as a negative: another one to the eye."""
+    ImageOps.invert(read_photo(split[subset][0].path)).save(path)
 
 
 def test_reviewed_photos_are_trained_on_and_nothing_else_changes(add, split, tmp_path, capsys):

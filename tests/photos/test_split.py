@@ -23,14 +23,14 @@ COUNTS = {"daisy": 60, "dandelion": 90, "roses": 50}
 def make_photo(class_name: str, number: int, folder: str = "/photos") -> Photo:
     """Return a photo that nobody painted: its hashes are as random as real ones."""
     digest = hashlib.sha256(f"{class_name} {number}".encode()).hexdigest()
-    perceptual_hash = hashlib.sha256(f"look {class_name} {number}".encode()).hexdigest()
+    perceptual_hash = hashlib.sha256(f"look {class_name} {number}".encode()).hexdigest() * 8
     path = Path(folder, class_name, f"{number}.jpg")
     return Photo(path, class_name, 320, 240, digest, perceptual_hash, "", 1, 1)
 
 
 def near(photo: Photo, name: str, bits: int) -> Photo:
     """Return a photo whose perceptual hash differs from another's in some bits."""
-    perceptual_hash = f"{int(photo.perceptual_hash, 16) ^ ((1 << bits) - 1):064x}"
+    perceptual_hash = f"{int(photo.perceptual_hash[:64], 16) ^ ((1 << bits) - 1):064x}" * 8
     digest = hashlib.sha256(name.encode()).hexdigest()
     return replace(
         photo, path=photo.path.with_name(name), sha256=digest, perceptual_hash=perceptual_hash
@@ -130,7 +130,7 @@ def test_things_on_a_plain_background_are_told_apart(photos):
     for photo in photos:
         bits = np.zeros(256, np.uint8)
         bits[generator.choice(256, 16, replace=False)] = 1
-        plain.append(replace(photo, perceptual_hash=np.packbits(bits).tobytes().hex()))
+        plain.append(replace(photo, perceptual_hash=np.packbits(bits).tobytes().hex() * 8))
     assert len(list(find_near_duplicates(plain))) == 0
     copy = near(plain[0], "copy", 3)
     assert list(find_near_duplicates([plain[0], copy])) == [(0, 1)]
@@ -184,7 +184,7 @@ def test_what_cannot_be_split_names_the_flag_or_the_class_behind_it():
 
 
 def test_pictures_of_one_colour_are_no_duplicates_of_each_other():
-    plain = [replace(make_photo("grey", number), perceptual_hash=64 * "0") for number in range(20)]
+    plain = [replace(make_photo("grey", number), perceptual_hash=512 * "0") for number in range(20)]
     split = split_photos([*plain, *(make_photo("roses", n) for n in range(20))], seed=0)
     assert count_classes(split, "train") == {"grey": 13, "roses": 13}
     copies = [replace(photo, path=photo.path.with_name("copy")) for photo in plain[:3]]

@@ -145,4 +145,4 @@ def write_label_issues(folder: Path, issues: list[LabelIssue], source: PhotoSour
         for photo, suggested, confidence, label_confidence in issues
     ]
     header = ("path", "label", "suggested", "confidence", "label_confidence", "sha256")
-    write_table(folder / "label_issues.csv", header, rows)
+    write_table(folder / "label_issues.csv", header, rows, "utf-8-sig")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision101.files import write_table
+from vision101.photos.duplicates import count_different_bits
 from vision101.photos.index import Photo
 from vision101.photos.sources import PhotoSource
 
@@ -46,8 +47,7 @@ def describe_duplicates(
     pairs = []
     for first, second in positions:
         photo, other = sorted((photos[first], photos[second]), key=worth)
-        different_bits = int(photo.perceptual_hash, 16) ^ int(other.perceptual_hash, 16)
-        pair = DuplicatePair(photo, other, different_bits.bit_count())
+        pair = DuplicatePair(photo, other, count_different_bits(photo, other))
         if pair.identical or set(photo.perceptual_hash) not in ({"0"}, {"f"}):
             pairs.append(pair)
     return sorted(pairs, key=urgency)
@@ -62,4 +62,4 @@ def write_duplicates(folder: Path, pairs: list[DuplicatePair], source: PhotoSour
     for photo, other, different_bits in pairs:
         first, second = ((source.place(each.path), each.class_name) for each in (photo, other))
         rows.append((*first, *second, different_bits, photo.sha256))
-    write_table(folder / "duplicates.csv", header, rows)
+    write_table(folder / "duplicates.csv", header, rows, "utf-8-sig")

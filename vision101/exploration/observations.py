@@ -160,7 +160,7 @@ def read_small(photo: Photo) -> Image.Image:
         UserError: The file was changed or removed since it was indexed.
     """
     with expect_unchanged(photo):
-        image = read_photo(photo.path, least_size=MEASURED_SIZE // 2)
+        image = read_photo(photo.path, MEASURED_SIZE // 2, photo.white)
     scale = MEASURED_SIZE / max(image.size)
     width, height = (max(1, round(scale * side)) for side in image.size)
     return image.resize((width, height), Image.Resampling.LANCZOS)

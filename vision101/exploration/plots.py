@@ -56,7 +56,7 @@ def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) 
         chosen = [photos[i] for i in generator.permutation(positions)[:SAMPLES_OF_CLASS]]
         for photo in chosen:
             with expect_unchanged(photo):
-                cells.append((read_pixels(photo.path, SAMPLE_SIZE), "", "black"))
+                cells.append((read_pixels(photo.path, SAMPLE_SIZE, photo.white), "", "black"))
         cells += [None] * (SAMPLES_OF_CLASS - len(chosen))
     heading = f"{title}: some of each class"
     _plot_gallery(folder, "samples", heading, cells, SAMPLES_OF_CLASS, list(classes))

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from vision101.errors import UserError, shown_path
 from vision101.files import DATA_FOLDER, disk_errors, write_json
 from vision101.photos.labelled import LabelledFile, label_files
@@ -18,12 +21,19 @@ from vision101.photos.layouts import (
     find_name_problem,
     list_visible_folders,
 )
-from vision101.photos.reading import UnreadablePhotoError, read_ahead, read_file, read_photo
+from vision101.photos.reading import (
+    READING_VERSION,
+    UnreadablePhotoError,
+    read_ahead,
+    read_file,
+    read_photo,
+)
 from vision101.photos.sources import PAINTED_MARK, PhotoSource
 from vision101.terminal import say
 
 # 16 x 16 bits tell photos of one flower apart, but see through resizing, compression, recolouring.
 PERCEPTUAL_HASH_SIZE = 16
+ORIENTATIONS = 8  # a picture may be mirrored, and turned in four ways
 
 # Companions that operating systems, and the painter of the sample, put beside photos.
 IGNORED_NAMES = ("thumbs.db", "desktop.ini", ".ds_store", PAINTED_MARK.lower())
@@ -38,10 +48,13 @@ class Photo:
     width: int  # in pixels, as it appears upright; 0 if the file cannot be read
     height: int
     sha256: str  # of the file's bytes, 64 hexadecimal digits
-    perceptual_hash: str  # 256-bit difference hash, 64 hexadecimal digits; "" if unreadable
+    perceptual_hash: str  # see `hash_orientations`; "" if the file cannot be read
     problem: str  # what is wrong with the file; "" if it can be read
     size: int  # in bytes
     modified: int  # in nanoseconds
+    # What is white where greys have more than 8 bits; 0 elsewhere. It is the same for a whole
+    # collection, by its brightest photo, or a dark one would come out as bright as any other.
+    white: float = 0
 
 
 @contextlib.contextmanager
@@ -71,7 +84,8 @@ def index_files(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[Ph
     known = {}
     # An index that was edited or damaged is made anew: it is no more than what the photos say.
     with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
-        for state, path, *columns in json.loads(index_path.read_bytes())["photos"]:
+        kept = json.loads(index_path.read_bytes())
+        for state, path, *columns in kept["photos"] if kept["reading"] == READING_VERSION else ():
             known[(Path(path), *state)] = Photo(Path(path), *columns)
     photos, new_files, states = [], [], {}
     for file in list_labelled_files(source):
@@ -87,8 +101,9 @@ def index_files(source: PhotoSource, data_folder: Path = DATA_FOLDER) -> list[Ph
         [states[photo.path], *vars(photo).values()] for photo in photos if not photo.problem
     ]
     if new_files or len(known) != len(readable):
-        write_json(index_path, {"photos": readable})
-    return photos
+        write_json(index_path, {"reading": READING_VERSION, "photos": readable})
+    white = max((photo.white for photo in photos), default=0)
+    return [replace(photo, white=white if photo.white else 0) for photo in photos]
 
 
 def list_labelled_files(source: PhotoSource) -> list[LabelledFile]:
@@ -98,20 +113,32 @@ def list_labelled_files(source: PhotoSource) -> list[LabelledFile]:
 
 def index_file(path: Path, class_name: str) -> Photo:
     """Return what the index holds of a file; what is wrong with it is a `problem`, no error."""
-    import imagehash  # brings SciPy, which machines that only predict do without
-
     size, modified, *_ = _read_state(path)
-    width, height, sha256, perceptual_hash, problem = 0, 0, "", "", ""
+    width, height, sha256, perceptual_hash, problem, white = 0, 0, "", "", "", 0
     try:
         file = read_file(path)
         sha256 = hashlib.sha256(file.getbuffer()).hexdigest()
         image = read_photo(file)
         width, height = image.size
-        perceptual_hash = str(imagehash.dhash(image, hash_size=PERCEPTUAL_HASH_SIZE))
+        white = image.info["white"]
+        perceptual_hash = hash_orientations(image)
     except UnreadablePhotoError as error:
         problem = str(error)
     seen = (width, height, sha256, perceptual_hash, problem)
-    return Photo(path, class_name, *seen, size, modified)
+    return Photo(path, class_name, *seen, size, modified, white)
+
+
+def hash_orientations(image: Image.Image) -> str:
+    """Return the 256-bit difference hashes of a picture as it is, and mirrored and turned in all
+    ways, of 64 hexadecimal digits each: where a pixel of a tiny copy is brighter than the one to
+    its left (Krawetz 2013, "Kind of Like That").
+    """
+    grey, size = image.convert("L"), PERCEPTUAL_HASH_SIZE
+    shapes = (size + 1, size), (size, size + 1)
+    wide, tall = (np.asarray(grey.resize(shape, Image.Resampling.LANCZOS)) for shape in shapes)
+    turned = [way[::y, ::x] for way in (wide, tall.T) for y in (1, -1) for x in (1, -1)]
+    left, right = np.stack(turned)[:, :, :-1], np.stack(turned)[:, :, 1:]
+    return np.packbits(right > left).tobytes().hex()
 
 
 def keep_readable(photos: list[Photo], source: PhotoSource) -> list[Photo]:
@@ -137,6 +164,8 @@ def keep_readable(photos: list[Photo], source: PhotoSource) -> list[Photo]:
         problem = f"class folder {empty[0]!r} has no photo that can be read; add some or remove it"
     if problem:
         raise UserError(f"--data {shown_path(source.data)}: {problem}")
+    if white := max(photo.white for photo in readable):
+        say(f"Greys of more than 8 bits: white is {white:g}, by the brightest photo.")
     say(describe_classes([photo.class_name for photo in readable]))
     return readable
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from vision101.errors import UserError, shown_path
-from vision101.photos.duplicates import find_near_duplicates
+from vision101.photos.duplicates import NEAR_DUPLICATE_BITS
 from vision101.photos.index import Photo, index_file, list_classes
 from vision101.photos.labelled import is_file, list_places, name_lines
 from vision101.photos.layouts import fold_name
 from vision101.photos.sources import PhotoSource
-from vision101.photos.split import EVALUATED_SUBSETS, sort_photos
+from vision101.photos.split import EVALUATED_SUBSETS, find_key, group_photos, sort_photos
 from vision101.photos.tables import list_spellings, read_list
 
 
@@ -71,11 +71,8 @@ def _find_listed(
         alike = [by_folded.get(fold_name(str(place)), []) for place in places]
         return next((found for found in alike if len(found) == 1), [])
 
-    rows = [*read_list(file, "--exclude", ("path", "sha256"))]
-    if not rows:
-        raise UserError(f"--exclude {file}: names no photo; leave it out")
     named, unknown = set(), []
-    for line, row in rows:
+    for line, row in read_list(file, "--exclude", ("path", "sha256")):
         text, sha256 = row["path"], row["sha256"]
         places = [*list_places(text, folders)] if text else []
         there = find(places)
@@ -88,10 +85,18 @@ def _find_listed(
         )
         if not found and not unreadable and (text or sha256):
             unknown.append(f"line {line}, {text or sha256}")
+    if not named and not unknown:
+        raise UserError(f"--exclude {file}: names no photo that can be read; leave it out")
     return named, unknown
 
 
-def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, list[Photo]]:
+def add_photos(
+    split: dict[str, list[Photo]],
+    add: Path | None,
+    near_duplicate_bits: int = NEAR_DUPLICATE_BITS,
+    keys: dict[Path, str] | None = None,
+    group_by: str | None = None,
+) -> dict[str, list[Photo]]:
     """Return a split that follows a person's labels. New photos are added to its training subset.
     Photos that it holds already stay in their subset, and get their new label there: a model must
     not be evaluated against a label that is known to be wrong. `hash_split` changes with it.
@@ -100,7 +105,11 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
         split: What `split_photos` returned.
         add: CSV file with a column `path` (from the current folder, or absolute) and a column
             `label` with the class, as predict.py --review writes it. Lines without a label are
-            left out, and so are new photos that show the same as one to evaluate on.
+            left out, and so are new photos of the same picture or group as one to evaluate on.
+        near_duplicate_bits: See `group_photos`.
+        keys: What photos of the split have in common with others of their group.
+        group_by: The expression that found the keys. Without one, the list may have a column
+            `group`.
 
     Raises:
         UserError: The file is no such list, a line of it names no class, no photo, or another
@@ -109,7 +118,7 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
     if add is None:
         return split
     class_names = list_classes(split["train"])
-    labelled, unlabelled = _read_labelled(add, class_names)
+    labelled, unlabelled, new_keys = _read_labelled(add, class_names, group_by)
     labels = {photo.sha256: photo.class_name for photo in labelled}
 
     def correct(photo: Photo) -> Photo:
@@ -121,9 +130,17 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
     evaluated = [photo for subset in EVALUATED_SUBSETS for photo in split[subset]]
     held = {photo.sha256 for photo in (*split["train"], *evaluated)}
     new = list({photo.sha256: photo for photo in labelled if photo.sha256 not in held}.values())
-    pairs = find_near_duplicates(evaluated + new)
-    seen = {second for first, second in pairs if first < len(evaluated)}
-    added = [photo for position, photo in enumerate(new, len(evaluated)) if position not in seen]
+    key_of = new_keys | (keys or {})
+    together = evaluated + new
+    groups = group_photos(together, near_duplicate_bits, [key_of.get(p.path, "") for p in together])
+    known = {*evaluated}
+    seen = {photo for group in groups if known & {*group} for photo in group}
+    white = max(photo.white for photos in split.values() for photo in photos)
+    added = [
+        replace(photo, white=(white or photo.white) if photo.white else 0)
+        for photo in new
+        if photo not in seen
+    ]
     corrected["train"] += added
     if lost := sorted({*class_names} - {*list_classes(corrected["train"])}):
         raise UserError(f"--add {add}: leaves no photo of class {lost[0]!r} to train on; fix it")
@@ -136,11 +153,15 @@ def add_photos(split: dict[str, list[Photo]], add: Path | None) -> dict[str, lis
     return {subset: sort_photos(photos) for subset, photos in corrected.items()}
 
 
-def _read_labelled(path: Path, class_names: list[str]) -> tuple[list[Photo], int]:
-    """Return the photos of a list under their labels in it, and how many lines have no label."""
+def _read_labelled(
+    path: Path, class_names: list[str], group_by: str | None
+) -> tuple[list[Photo], int, dict[Path, str]]:
+    """Return the photos of a list under their labels in it, how many lines have no label, and what
+    photos have in common with others of their group.
+    """
     by_folded = {fold_name(name): name for name in class_names}
     folders = (Path.cwd(), path.absolute().parent)
-    photos, labels, unlabelled = [], {}, 0
+    photos, labels, unlabelled, keys = [], {}, 0, {}
     for line, row in read_list(path, "--add", ("label",)):
         place, where = row["path"], f"--add {path}: line {line}"
         if not row["label"]:
@@ -159,4 +180,7 @@ def _read_labelled(path: Path, class_names: list[str]) -> tuple[list[Photo], int
         if (other := labels.setdefault(photo.sha256, label)) != label:
             raise UserError(f"{where}: {place} is {label!r} here and {other!r} above; correct one")
         photos.append(photo)
-    return photos, unlabelled
+        keys[photo.path] = find_key(place, group_by) if group_by else row["group"]
+    if not photos:
+        raise UserError(f"--add {path}: has no label in any line; fill in its column label")
+    return photos, unlabelled, keys

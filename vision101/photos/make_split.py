@@ -1,7 +1,6 @@
 """Makes the split that the flags ask for: anew, or as the collection comes divided."""
 
 import argparse
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from vision101.photos.split import (
     Groups,
     Split,
     fill_subsets,
+    find_key,
     group_photos,
     line_up,
     sort_photos,
@@ -36,7 +36,8 @@ def make_split(photos: list[Photo], source: PhotoSource, arguments: argparse.Nam
         split = keep_split(groups, subset_of, arguments.seed)
     else:
         split = split_photos(photos, arguments.seed, arguments.per_class, groups)
-    return add_photos(split, arguments.add)
+    key_of = {photo.path: key for photo, key in zip(photos, keys, strict=True)}
+    return add_photos(split, arguments.add, arguments.near_duplicates, key_of, arguments.group_by)
 
 
 def find_keys(places: list[str], expression: str) -> list[str]:
@@ -44,11 +45,7 @@ def find_keys(places: list[str], expression: str) -> list[str]:
     expression has groups, what they match counts, otherwise the whole match. Raises UserError where
     it tells no groups apart.
     """
-    matches = [re.search(expression, place) for place in places]
-    keys = [
-        "\0".join(part or "" for part in match.groups() or (match[0],)) if match else ""
-        for match in matches
-    ]
+    keys = [find_key(place, expression) for place in places]
     count = len({*keys} - {""})
     if count < 2:
         raise UserError(

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import itertools
+import math
 import os
 import stat
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps
 
 from vision101.photos.kinds import describe_content
 from vision101.terminal import ProgressBar
@@ -30,9 +31,12 @@ LARGEST_FILE_BYTES = 2**30
 BYTES_PER_PIXEL = 16  # on the way from RGBA to RGB
 CROWDED_MEGAPIXELS = 50  # larger ones are decoded one at a time, however many cores there are
 
-# What is white in greys of more than 8 bits. Floats go up to 1. Of 16 bits, microscopes and X-rays
-# fill 12, and programs that store plain 8 bits fill 8.
-WHITES = (1, 2**8, 2**12, 2**16)
+# Raise it when pixels come out in another way, so that what is kept of the old ones is not used.
+READING_VERSION = 2
+
+# Colour profiles that change values of 0-255 by no more than this, on average, are those of sRGB,
+# exact or with a plain gamma of 2.2 (1.9). Those of other screens and cameras: by 4 to 27.
+SRGB_TOLERANCE = 3
 
 _pillow_limit_lock = threading.Lock()
 _large_picture_lock = threading.Lock()
@@ -62,13 +66,17 @@ def read_file(path: Path) -> io.BytesIO:
         raise UnreadablePhotoError(f"cannot be opened: {error.strerror}") from error
 
 
-def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Image:
+def read_photo(
+    file: Path | BinaryIO, least_size: int | None = None, white: float = 0
+) -> Image.Image:
     """Read a photo as a person sees it: upright, in RGB, transparency on white.
 
     Args:
         file: Path, or a file opened for reading bytes. Of an animation, the first frame counts.
         least_size: If given, a large JPEG may come reduced, but with no side below twice this
             many pixels: resizing it further gives the same quality, much sooner.
+        white: Of greys of more than 8 bits, the value to be shown as white, see `Photo.white`; 0
+            for what `choose_white` says of this picture alone.
 
     Raises:
         UnreadablePhotoError: It is no picture, a damaged one, or too large.
@@ -78,7 +86,7 @@ def read_photo(file: Path | BinaryIO, least_size: int | None = None) -> Image.Im
         with _open_image(content) as image:
             large = _limit_size(image, least_size) > CROWDED_MEGAPIXELS * 1e6
             with _large_picture_lock if large else contextlib.nullcontext():
-                picture = _convert_to_rgb(image)
+                picture = _convert_to_rgb(image, white)
     except UnreadablePhotoError:
         raise
     except MemoryError:
@@ -144,42 +152,72 @@ def _limit_size(image: Image.Image, least_size: int | None) -> int:
     return pixels
 
 
-def _convert_to_rgb(image: Image.Image) -> Image.Image:
-    opaque = image
+def _convert_to_rgb(image: Image.Image, white: float) -> Image.Image:
+    opaque, own_white = image, 0
     if image.mode.startswith(("I", "F")):
-        opaque = _scale_to_eight_bits(image)
+        opaque, own_white = _scale_to_eight_bits(image, white)
     elif image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
         pass  # nobody fills a bitmap's fourth byte: viewers show such a picture as opaque
     elif image.has_transparency_data:
         opaque = Image.new("RGBA", image.size, "white")
         opaque.alpha_composite(image.convert("RGBA"))
     converted = opaque.convert("RGB")
-    # What says which way is up, among others. Of a transparency that is gone Pillow would warn.
-    converted.info = {key: value for key, value in image.info.items() if key != "transparency"}
+    mode, to_srgb = _read_profile(image.info.get("icc_profile"))
+    # Some come with a profile for pictures of another kind, which viewers ignore too.
+    kind = "CMYK" if opaque.mode == "CMYK" else Image.getmodebase(image.mode)
+    if to_srgb and (mode == kind or (mode, kind) == ("RGB", "L")):
+        converted = to_srgb.apply(opaque if mode == "CMYK" else converted.convert(mode))
+    # What says which way is up, among others, but not what no longer holds.
+    gone = ("transparency", "icc_profile")
+    converted.info = {key: value for key, value in image.info.items() if key not in gone}
+    converted.info["white"] = own_white
     return converted
 
 
-def _scale_to_eight_bits(image: Image.Image) -> Image.Image:
-    """Return greys of 16 or 32 bits, or floats, in 8 bits. Pillow would clip them.
+@functools.lru_cache(maxsize=32)
+def _read_profile(profile: bytes | None) -> tuple[str, ImageCms.ImageCmsTransform | None]:
+    """Return the mode of the pictures that an ICC profile is for, and what turns their colours into
+    sRGB; None where that changes nothing worth the time, or the profile is damaged.
+    """
+    with contextlib.suppress(Exception):  # whatever is wrong with it, there is a picture
+        opened = ImageCms.getOpenProfile(io.BytesIO(profile))
+        mode = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}[opened.profile.xcolor_space]
+        transform = ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
+        ramps = [Image.linear_gradient("L").rotate(turn) for turn in (0, 90, 180)]
+        sample = Image.merge("RGB", ramps)
+        changed = ImageChops.difference(transform.apply(sample.convert(mode)), sample)
+        if mode != "RGB" or np.asarray(changed).mean() > SRGB_TOLERANCE:
+            return mode, transform
+    return "", None
 
-    White is the smallest of WHITES that holds the brightest pixel. That depends on nothing but the
-    picture, so it is the same in training and prediction, and dark pictures of 12 bits stay dark,
-    which their own maximum for white would not leave them. The price: 10 and 14 bits come out up to
-    four times as dark, and what uses less than a sixteenth of its range, all but black, brighter.
+
+def _scale_to_eight_bits(image: Image.Image, white: float) -> tuple[Image.Image, float]:
+    """Return greys of 16 or 32 bits, or floats, in 8 bits, and what is white in this picture alone.
+    Pillow would clip them.
     """
     values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-    white = next((white for white in WHITES if values.max() <= white), values.max())
-    grey = (values * (256 / white)).clip(0, 255).astype(np.uint8)
+    own_white = choose_white(values.max())
+    # Floats up to 1, and masks of 0 and 1, say themselves how bright they are.
+    scale = 256 / (white if white and own_white > 1 else own_white)
+    grey = (values * scale).clip(0, 255).astype(np.uint8)
     if isinstance(image.info.get("transparency"), int):
         grey[values == image.info["transparency"]] = 255
-    return Image.fromarray(grey)
+    return Image.fromarray(grey), own_white
 
 
-def read_pixels(file: Path | BinaryIO, image_size: int) -> np.ndarray:
-    """Return a photo as every model here gets it: the largest centred square, resized to a uint8
-    array (image_size, image_size, 3), RGB, 0-255. Raises what `read_photo` raises.
+def choose_white(brightest: float) -> float:
+    """Return what is white where no value is brighter than this: the next power of two, since 16
+    bits are seldom filled: microscopes and X-rays have 12, satellites 11, programs that store plain
+    pictures so 8. Floats go up to 1, or a little further.
     """
-    image = read_photo(file, least_size=image_size)
+    return 1.0 if brightest < 2 else 2.0 ** max(8, math.frexp(brightest)[1])
+
+
+def read_pixels(file: Path | BinaryIO, image_size: int, white: float = 0) -> np.ndarray:
+    """Return a photo as every model here gets it: the largest centred square, resized to a uint8
+    array (image_size, image_size, 3), RGB, 0-255. `white`, and what it raises: see `read_photo`.
+    """
+    image = read_photo(file, image_size, white)
     return np.asarray(ImageOps.fit(image, (image_size, image_size), Image.Resampling.LANCZOS))
 
 

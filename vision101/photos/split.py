@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +11,12 @@ from pathlib import Path
 
 from vision101.errors import UserError, shown_path
 from vision101.files import read_table, write_table
-from vision101.photos.duplicates import NEAR_DUPLICATE_BITS, find_near_duplicates, number_groups
+from vision101.photos.duplicates import (
+    NEAR_DUPLICATE_BITS,
+    count_different_bits,
+    find_near_duplicates,
+    number_groups,
+)
 from vision101.photos.index import Photo, index_file
 from vision101.photos.sources import PhotoSource
 
@@ -98,6 +104,12 @@ def split_photos(
     )
 
 
+def find_key(place: str, expression: str) -> str:
+    """Return what `--group-by` finds in the path of one photo; "" for nothing."""
+    match = re.search(expression, place)
+    return "\0".join(part or "" for part in match.groups() or (match[0],)) if match else ""
+
+
 def group_photos(
     photos: list[Photo], near_bits: int = NEAR_DUPLICATE_BITS, keys: list[str] | None = None
 ) -> Groups:
@@ -106,12 +118,12 @@ def group_photos(
     """
     pairs = []
     if near_bits:
-        hashes = [int(photo.perceptual_hash, 16) for photo in photos]
         pairs = [
             (first, second)
             for first, second in find_near_duplicates(photos)
             # The hash of a picture of one colour has no bits: all of them would be the same.
-            if hashes[first] and (hashes[first] ^ hashes[second]).bit_count() <= near_bits
+            if int(photos[first].perceptual_hash, 16)
+            and count_different_bits(photos[first], photos[second]) <= near_bits
         ]
         _hint_at_alike(photos, pairs)
     first_of = {}
@@ -211,13 +223,15 @@ def read_split(run_folder: Path, photos: list[Photo], source: PhotoSource) -> Sp
     known = {source.place(photo.path): photo for photo in photos}
     split = {subset: [] for subset in SUBSETS}
     path = run_folder / SPLIT_NAME
+    white = max((photo.white for photo in photos), default=0)  # of added ones too
     try:
         for place, label, subset, sha256 in read_table(path, COLUMNS):
             photo = known.get(place) or index_file(Path(place), label)
             if photo.problem or photo.sha256 != sha256:
                 print(f"Left out: {place}: missing, or changed since the run started")
             else:
-                split[subset].append(replace(photo, class_name=label))
+                own = white if photo.white else 0
+                split[subset].append(replace(photo, class_name=label, white=own))
     except (OSError, LookupError, ValueError, csv.Error) as error:
         raise UserError(f"{shown_path(path)}: missing or damaged ({error}); train again") from error
     return {subset: sort_photos(members) for subset, members in split.items()}

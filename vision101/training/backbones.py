@@ -9,6 +9,7 @@ import keras
 
 from vision101.errors import UserError
 from vision101.files import write_table
+from vision101.runs import MODEL_NAME
 from vision101.terminal import count, say
 from vision101.training.models import build_feature_model, rebuild_model
 from vision101.training.saved_models import check_sizes, load_model
@@ -28,6 +29,13 @@ APPLICATIONS = {
         keras.applications.efficientnet_v2.preprocess_input,  # does nothing: it is inside
     ),
 }
+
+
+# What a classifier may have on top of its features.
+HEAD_LAYERS = (
+    *(keras.layers.Dense, keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout),
+    *(keras.layers.BatchNormalization, keras.layers.GlobalAveragePooling2D, keras.layers.Flatten),
+)
 
 
 class Backbone(NamedTuple):
@@ -56,7 +64,8 @@ def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
 
     Args:
         backbone: A key of `APPLICATIONS`, or the path of a saved Keras model that takes raw
-            photos, RGB, 0-255, of any size or of `image_size`, and gives feature maps.
+            photos, RGB, 0-255, of any size or of `image_size`, or of a run's folder. What such a
+            model has on top of its features is left out.
         weights: `imagenet`, `none` (random), or the path of an `.h5` or `.weights.h5` file for
             that network without its top. A saved model brings its own.
         image_size: Side of the photos in pixels.
@@ -68,13 +77,11 @@ def build_backbone(backbone: str, weights: str, image_size: int) -> Backbone:
         model = _build_application(backbone, weights, image_size)
         name, pretrained = backbone, weights != "none"
     else:
-        model = _load_backbone(Path(backbone), image_size)
-        name, pretrained = Path(backbone).stem, True
-    if len(model.output_shape) != 4:
-        raise UserError(
-            f"--backbone {backbone}: gives {model.output_shape}, but feature maps of shape (batch, "
-            "height, width, channels) are needed; save the model without its top"
-        )
+        path = Path(backbone)
+        path = path / MODEL_NAME if path.is_dir() else path
+        model, pretrained = _load_backbone(path, image_size), True
+        # All models of runs have one name.
+        name = path.absolute().parent.name if path.name == MODEL_NAME else path.stem
     model.trainable = False
     for layer in model.layers:
         # Dropout, which frozen layers would go on doing in training: the backbone only infers.
@@ -104,11 +111,7 @@ def cut_classifier(model: keras.Model, image_size: int, name: str) -> Backbone:
             f"--run {name}: its model has no layer 'probabilities'; give a run of train_cnn.py or "
             "train_transfer.py"
         ) from error
-    # As a feature map of one place, so that it is like that of any other backbone. Without a name
-    # of its own it might get one that the loaded model has already.
-    shape = (1, 1, last_features.shape[-1])
-    feature_map = keras.layers.Reshape(shape, name="feature_map")(last_features)
-    backbone = keras.Model(model.input, feature_map, name=model.name)
+    backbone = keras.Model(model.input, _map_features(last_features), name=model.name)
     backbone.trainable = False
     return Backbone(name, name, backbone, image_size, True, _hash_model(backbone))
 
@@ -145,7 +148,12 @@ def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
 def _load_backbone(path: Path, image_size: int) -> keras.Model:
     try:
         model = load_model(path)
+        taken = {*model.input_shape[1:3]} - {None, image_size}
+        if taken:
+            raise ValueError(f"it takes {taken.pop()}: use --image-size")
+        features = _map_features(_cut_head(model))
         inputs = keras.Input((image_size, image_size, 3), name="photo")
+        model = keras.Model(model.input, features, name=model.name)
         return rebuild_model(model, keras.config.dtype_policy().name, inputs)
     except Exception as error:  # Keras raises what occurs to it on a damaged file
         raise UserError(
@@ -153,6 +161,31 @@ def _load_backbone(path: Path, image_size: int) -> keras.Model:
             f"({_first_line(error)}); "
             "give a Functional model saved by Keras that takes them"
         ) from error
+
+
+def _cut_head(model: keras.Model) -> keras.KerasTensor:
+    """Return what the last Dense layer of a classifier takes, before it is pooled if it is."""
+    output, dense_count = model.outputs[0], 0
+    for operation in reversed(model.operations):
+        dense_count += isinstance(operation, keras.layers.Dense)
+        # Keras puts operations that change nothing but the type between layers.
+        on_top = isinstance(operation, HEAD_LAYERS) or (
+            not isinstance(operation, keras.Layer) and operation.input.shape == output.shape
+        )
+        on_top = on_top and operation.output is output
+        if len(output.shape) == 4 or dense_count > 1 or not on_top:
+            break
+        output = operation.input
+    return output
+
+
+def _map_features(features: keras.KerasTensor) -> keras.KerasTensor:
+    """Return features, (batch, channels), as a feature map of one place; maps as they are."""
+    if len(features.shape) == 4:
+        return features
+    # Without a name of its own it might get one that the loaded model has already.
+    shape = (1, 1, features.shape[-1])
+    return keras.layers.Reshape(shape, name="feature_map")(features)
 
 
 def _first_line(error: Exception) -> str:

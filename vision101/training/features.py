@@ -14,7 +14,7 @@ import numpy as np
 
 from vision101.files import DATA_FOLDER, write_atomically
 from vision101.photos.index import Photo
-from vision101.photos.reading import read_ahead
+from vision101.photos.reading import READING_VERSION, read_ahead
 from vision101.photos.split import Split
 from vision101.training.backbones import Backbone, rebuild_backbone
 from vision101.training.datasets import Examples, encode_labels
@@ -61,7 +61,9 @@ def compute_features(
     indexed, or features cannot be kept.
     """
     image_size, channels = backbone.image_size, backbone.model.output_shape[-1]
-    key = hashlib.sha256(f"{backbone.key} {image_size} {VIEWS_VERSION}".encode()).hexdigest()
+    white = max((photo.white for photo in photos), default=0)
+    made = f"{backbone.key} {image_size} {VIEWS_VERSION} {READING_VERSION} {white:g}"
+    key = hashlib.sha256(made.encode()).hexdigest()
     folder = data_folder / "features" / f"{backbone.name}-{image_size}-{key[:16]}"
     paths = [folder / f"{photo.sha256}.npz" for photo in photos]
     features = np.empty((len(photos), views, channels), np.float32)

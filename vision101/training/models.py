@@ -127,6 +127,8 @@ def rebuild_model(
         config = operation.get_config()
         if isinstance(operation, keras.Layer):
             config["dtype"] = dtype_policy
+        else:  # an operation that Keras named, and whose name it may give once more
+            del config["name"]
         return operation.__class__.from_config(config)
 
     def call(operation: keras.Operation, *arguments, **options):

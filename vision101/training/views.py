@@ -25,8 +25,8 @@ def read_view(photo: Photo, view: int, image_size: int) -> np.ndarray:
     """
     with expect_unchanged(photo):
         if view == 0:
-            return read_pixels(photo.path, image_size)
-        image = read_photo(photo.path, least_size=image_size)
+            return read_pixels(photo.path, image_size, photo.white)
+        image = read_photo(photo.path, image_size, photo.white)
     generator = np.random.default_rng([int(photo.sha256, 16), view])
     side = min(image.size)
     image = ImageOps.fit(image, (side, side))
