@@ -128,7 +128,9 @@ def test_review_lists_the_least_certain_first(tmp_path):
     novel = Prediction("c.jpg", [("rose", 0.8), ("daisy", 0.2)], False, True)
     least_sure = Prediction("d.jpg", [("rose", 0.95), ("daisy", 0.05)], True, False)
     write_review(tmp_path / "review.csv", [sure, unsure, novel, least_sure])
-    with (tmp_path / "review.csv").open(newline="", encoding="utf-8") as file:
+    # With a byte order mark, which Excel needs to show all letters.
+    assert (tmp_path / "review.csv").read_bytes().startswith(b"\xef\xbb\xbfpath,")
+    with (tmp_path / "review.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert all(Path(row["path"]).is_absolute() for row in rows)
     assert [Path(row["path"]).name for row in rows] == ["b.jpg", "c.jpg", "d.jpg", "a.jpg"]

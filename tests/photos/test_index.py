@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +264,16 @@ def test_second_start_reads_new_and_changed_files_only(photo_folder, tmp_path, m
     assert sorted(looked_at) == sorted(["new.png", first[0].path.name])
     assert len(second) == len(first) + 1
     assert (second[0].width, second[0].height) == (30, 20)
+
+
+def test_an_index_of_another_way_of_reading_is_made_anew(photo_folder, tmp_path, monkeypatch):
+    source = PhotoSource(photo_folder, painted=False)
+    photos = index_photos(source, tmp_path / "data")
+    monkeypatch.setattr(index_module, "READING_VERSION", reading.READING_VERSION + 1)
+    monkeypatch.setattr(index_module, "hash_orientations", lambda image: 512 * "5")
+    assert index_photos(source, tmp_path / "data") == [
+        replace(photo, perceptual_hash=512 * "5") for photo in photos
+    ]
 
 
 def test_damaged_index_is_made_anew(photo_folder, tmp_path):

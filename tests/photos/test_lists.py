@@ -69,6 +69,34 @@ def test_photos_like_those_to_evaluate_on_are_never_trained_on(add, split, tmp_p
     assert "left out 0 without a label and 3 like others" in capsys.readouterr().out
 
 
+def test_new_photos_of_a_group_that_is_evaluated_are_never_trained_on(split, tmp_path, monkeypatch):
+    """By the expression, or by a column of the list; others of the list are added."""
+    monkeypatch.chdir(tmp_path)
+    for number, subset in enumerate(("train", "validation", "surplus")):
+        make_new_photo(split, tmp_path / f"plant{number}_new.png", subset)
+    keys = {
+        photo.path: f"plant{subset == 'unseen':d}" for subset in split for photo in split[subset]
+    }
+    lines = [f"plant{number}_new.png,roses,plant{2 - number}" for number in range(3)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,group", *lines]))
+
+    def list_added(*options):
+        changed = add_photos(split, tmp_path / "list.csv", 36, *options)
+        return {photo.path.name[:6] for photo in {*changed["train"]} - {*split["train"]}}
+
+    keys |= {photo.path: "plant9" for photo in (*split["validation"], *split["surplus"])}
+    assert list_added({}, None) == {"plant0", "plant1", "plant2"}
+    assert list_added(keys, "plant[0-9]") == {"plant0", "plant2"}
+    keys = {path: key.replace("1", "2") for path, key in keys.items()}
+    assert list_added(keys, None) == {"plant1", "plant2"}
+
+
+def test_lists_where_nobody_filled_in_a_label_are_refused(add, split, tmp_path):
+    make_new_photo(split, tmp_path / "new.png")
+    with pytest.raises(UserError, match="has no label in any line"):
+        add("new.png,,", "lost.png,,")
+
+
 @pytest.mark.parametrize("subset", SUBSETS)
 def test_corrected_labels_replace_those_of_the_collection(add, split, tmp_path, capsys, subset):
     wrong = next(photo for photo in split[subset] if photo.class_name != "roses")
@@ -206,12 +234,15 @@ def test_a_folder_in_a_list_means_all_photos_in_it(cyrillic, tmp_path):
 
 def test_lists_that_name_nothing_are_refused(cyrillic, tmp_path):
     source, photos = cyrillic
+    (source.folder / "ромашка" / "bad.jpg").write_text("no picture")
     for text, complaint in (
         ("path\n", "names no photo"),
+        ("path,note\n,dark\n", "names no photo"),
+        ("path\nромашка/bad.jpg\n", "names no photo that can be read"),
         ("path\n../photos/x.jpg\n", "line 2"),
         ("path\n" + 3000 * "long remark ", "line 2"),
     ):
-        (tmp_path / "list.csv").write_text(text)
+        (tmp_path / "list.csv").write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=complaint):
             exclude_photos(photos, source, [tmp_path / "list.csv"])
 

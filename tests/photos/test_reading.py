@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL import __version__ as pillow_version
 
 from vision101.photos import reading
@@ -124,7 +124,7 @@ def test_photos_of_iphones_are_read(content, tmp_path):
     assert not any("HEIF" in name for name in Image.OPEN)  # Pillow is as it was
 
 
-@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("bits", [8, 10, 11, 12, 14, 16])
 @pytest.mark.parametrize("name", ["PNG", "TIFF"])
 def test_greys_of_any_depth_look_like_those_of_8_bits(bits, name):
     ramp = np.arange(256, dtype=np.uint16).reshape(16, 16)
@@ -132,10 +132,96 @@ def test_greys_of_any_depth_look_like_those_of_8_bits(bits, name):
     np.testing.assert_array_equal(np.asarray(read_photo(file))[:, :, 0], ramp)
 
 
-def test_a_dark_picture_of_12_bits_stays_dark():
-    dark = np.linspace(0, 1000, 256).astype(np.uint16).reshape(16, 16)
-    read = np.asarray(read_photo(save(Image.fromarray(dark), format="PNG")))
-    assert read.max() == 1000 >> 4
+def test_the_brightest_photo_of_a_collection_says_what_is_white(tmp_path, capsys):
+    """Of 14 bits here; a dark photo stays dark, and a picture of 8 bits is as it is."""
+    ramp = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    pictures = {"bright": ramp << 6, "dark": ramp << 2, "plain": ramp.astype(np.uint8)}
+    folder = tmp_path / "photos"
+    for label in ("a", "b"):
+        (folder / label).mkdir(parents=True)
+        for name, values in pictures.items():
+            Image.fromarray(values).save(folder / label / f"{name}.png")
+    photos = index_photos(PhotoSource(folder, painted=False), tmp_path / "data")[:3]
+    assert [photo.white for photo in photos] == [2**14, 2**14, 0]
+    assert "white is 16384" in capsys.readouterr().out
+    brightest = [read_pixels(photo.path, 16, photo.white).max() for photo in photos]
+    assert brightest == [255, 15, 255]
+    assert read_pixels(photos[1].path, 16).max() == 255  # by the picture alone
+
+
+def make_profile(space: bytes, tags: dict[bytes, bytes], kind: bytes = b"mntr") -> bytes:
+    """Return an ICC profile of version 2 (ICC.1:2001-04, section 6), with the tags given."""
+    table, content, start = len(tags).to_bytes(4, "big"), b"", 132 + 12 * len(tags)
+    for name, value in tags.items():
+        place = start + len(content)
+        table += name + place.to_bytes(4, "big") + len(value).to_bytes(4, "big")
+        content += value + bytes(-len(value) % 4)
+    connection = b"Lab " if kind == b"prtr" else b"XYZ "
+    header = bytes(4) + b"lcms\x02\x40\0\0" + kind + space + connection + bytes(12) + b"acsp"
+    white = b"".join(round(value * 65536).to_bytes(4, "big") for value in (0.9642, 1, 0.8249))
+    header = (header + bytes(28) + white).ljust(128, b"\0") + table + content
+    return len(header).to_bytes(4, "big") + header[4:]
+
+
+def as_xyz(*values: float) -> bytes:
+    numbers = (round(value * 65536).to_bytes(4, "big", signed=True) for value in values)
+    return b"XYZ " + bytes(4) + b"".join(numbers)
+
+
+def as_gamma(gamma: float) -> bytes:
+    return b"curv" + bytes(4) + (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big")
+
+
+# Green and red change places, so that nobody can miss whether a profile was heeded.
+SWAPPED = {b"rXYZ": as_xyz(0.3851, 0.7169, 0.0971), b"gXYZ": as_xyz(0.4361, 0.2225, 0.0139)}
+SWAPPED |= {b"bXYZ": as_xyz(0.1431, 0.0606, 0.7141), b"wtpt": as_xyz(0.9642, 1, 0.8249)}
+SWAPPED = make_profile(
+    b"RGB ", SWAPPED | {name: as_gamma(2.2) for name in (b"rTRC", b"gTRC", b"bTRC")}
+)
+LINEAR_GREY = {b"wtpt": as_xyz(0.9642, 1, 0.8249), b"kTRC": as_gamma(1)}
+LINEAR_GREY = make_profile(b"GRAY", LINEAR_GREY)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+@pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF", "JPEG", "AVIF"])
+def test_colours_follow_the_profile_that_a_photo_brings(mode, name):
+    if (mode, name) in {("P", "JPEG"), ("RGBA", "JPEG"), ("P", "AVIF"), ("P", "WEBP")}:
+        return  # which cannot be stored so
+    image = draw_quarters().convert(mode)
+    options = {"lossless": True} if name == "WEBP" else {"quality": 95}
+    read = read_photo(save(image, format=name, icc_profile=SWAPPED, **options))
+    swapped = draw_quarters()
+    swapped.paste("lime", (0, 0, 32, 24))
+    swapped.paste("red", (32, 0, 64, 24))
+    assert np.abs(sample_quarters(read) - sample_quarters(swapped)).max() <= 12
+    assert "icc_profile" not in read.info  # whoever saves it would have it applied once more
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
+def test_greys_follow_a_profile_of_greys(mode):
+    grey = Image.new("L", (16, 16), 55)
+    grey.paste(255, (0, 0, 8, 16))
+    stored = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    stored = stored if mode == "I;16" else grey.convert(mode)
+    read = read_photo(save(stored, format="PNG", icc_profile=LINEAR_GREY))
+    assert np.abs(np.subtract(read.getpixel((12, 8)), 128)).max() <= 1  # as sRGB encodes 21.5 %
+
+
+@pytest.mark.parametrize(
+    ("mode", "profile"),
+    [
+        ("RGB", SWAPPED[:300]),
+        ("RGB", b"nonsense"),
+        ("RGB", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()),
+        ("RGB", LINEAR_GREY),
+        ("CMYK", SWAPPED),
+    ],
+    ids=["cut", "nonsense", "sRGB", "of greys", "of other colours"],
+)
+def test_profiles_that_say_nothing_of_a_picture_change_nothing(mode, profile):
+    image = draw_quarters().convert(mode)
+    plain = read_photo(save(image, format="TIFF"))
+    assert read_photo(save(image, format="TIFF", icc_profile=profile)).tobytes() == plain.tobytes()
 
 
 def test_floats_up_to_one_are_scaled():
@@ -272,6 +358,8 @@ def test_real_photos_keep_their_pixels(flower_photos):
     for photo in flower_photos[::300]:
         with Image.open(photo.path) as image, warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if reading._read_profile(image.info.get("icc_profile"))[1]:
+                continue  # which Pillow ignores
             image.draft(None, (128, 128))
             upright = ImageOps.exif_transpose(image.convert("RGB"))
         expected = np.asarray(ImageOps.fit(upright, (64, 64), Image.Resampling.LANCZOS))

@@ -19,7 +19,10 @@ from vision101.training.backbones import build_backbone, unfreeze_last_layers
 from vision101.training.datasets import build_training_dataset, decode_photos
 from vision101.training.features import compute_features
 from vision101.training.models import (
+    average_with_flip,
+    build_base_cnn,
     build_head,
+    build_tuned_cnn,
     compile_prediction,
     join_backbone_and_head,
     rebuild_model,
@@ -120,11 +123,57 @@ def test_unusable_backbones_are_usage_errors(tmp_path):
     (tmp_path / "text.keras").write_text("no model")
     with pytest.raises(UserError, match="--backbone"):
         build_backbone(str(tmp_path / "text.keras"), "none", SIZE)
+    keras.Sequential([keras.Input((48, 48, 3)), keras.layers.Conv2D(2, 3)]).save(
+        tmp_path / "large.keras"
+    )
+    with pytest.raises(UserError, match="takes photos of 48 pixels: use --image-size 48"):
+        build_backbone(str(tmp_path / "large.keras"), "none", SIZE)
+
+
+def add_head(backbone: keras.Model) -> keras.Model:
+    return join_backbone_and_head(backbone, build_head(3, backbone.output_shape[-1]))
+
+
+def build_foreign_classifier() -> keras.Model:
+    """As other scripts save them: a pooling, and a softmax in a layer of its own."""
     inputs = keras.Input((None, None, 3))
-    pooled = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
-    pooled.save(tmp_path / "pooled.keras")
-    with pytest.raises(UserError, match="without its top"):
-        build_backbone(str(tmp_path / "pooled.keras"), "none", SIZE)
+    x = keras.layers.Conv2D(6, 3, activation="relu", dtype="mixed_bfloat16")(inputs)
+    x = keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D(dtype="float32")(x))
+    return keras.Model(inputs, keras.layers.Softmax()(x))
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda backbone: build_base_cnn(3, SIZE), (None, 1, 1, 128)),
+        (lambda backbone: average_with_flip(build_tuned_cnn(3)), (None, 1, 1, 192)),
+        (lambda backbone: add_head(backbone.model), (None, 7, 7, 12)),
+        (lambda backbone: build_foreign_classifier(), (None, 30, 30, 6)),
+    ],
+    ids=["base", "tuned", "transfer", "of other scripts"],
+)
+def test_what_was_trained_before_can_be_gone_on_from(backbone, tmp_path, build, shape):
+    """A run is named by its folder; its network serves up to what its last Dense layer takes."""
+    folder = tmp_path / "a run"
+    folder.mkdir()
+    classifier = build(backbone)
+    classifier.save(folder / "best.keras")
+    classifier = keras.models.load_model(folder / "best.keras", compile=False)
+    network = build_backbone(str(folder), "none", SIZE)
+    assert (network.name, network.pretrained) == ("a run", True)
+    assert network.model.output_shape == shape
+    images = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3)).astype(np.float32)
+    (maps,) = compile_prediction(network.model)(images)
+    layers = {type(layer): layer for layer in classifier.layers}
+    last = layers.get(keras.layers.GlobalAveragePooling2D, layers[keras.layers.Dense])
+    taken = last.output if shape[1] > 1 else last.input
+    if shape[-1] == 192:
+        taken = layers[keras.layers.Dense].input
+    (expected,) = compile_prediction(keras.Model(classifier.inputs[0], taken))(images)
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), expected, rtol=0.02, atol=1e-3)
+    # Another class can be learned on top, and that network be gone on from again.
+    add_head(rebuild_model(network.model, "float32")).save(folder / "best.keras")
+    assert build_backbone(str(folder), "none", SIZE).model.output_shape == shape
 
 
 def test_views_are_repeatable_different_and_start_with_the_plain_photo(photos):

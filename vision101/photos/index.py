@@ -52,8 +52,8 @@ class Photo:
     problem: str  # what is wrong with the file; "" if it can be read
     size: int  # in bytes
     modified: int  # in nanoseconds
-    # What is white where greys have more than 8 bits; 0 elsewhere. It is the same for a whole
-    # collection, by its brightest photo, or a dark one would come out as bright as any other.
+    # What is white where greys have more than 8 bits; 0 elsewhere. In a collection, the brightest
+    # photo decides for all, or a dark photo would come out as bright as any other.
     white: float = 0
 
 

@@ -164,7 +164,8 @@ def _convert_to_rgb(image: Image.Image, white: float) -> Image.Image:
     converted = opaque.convert("RGB")
     mode, to_srgb = _read_profile(image.info.get("icc_profile"))
     # Some come with a profile for pictures of another kind, which viewers ignore too.
-    kind = "CMYK" if opaque.mode == "CMYK" else Image.getmodebase(image.mode)
+    kinds = {"CMYK": "CMYK", "P": "RGB"}
+    kind = kinds.get(opaque.mode) or Image.getmodebase(image.mode)
     if to_srgb and (mode == kind or (mode, kind) == ("RGB", "L")):
         converted = to_srgb.apply(opaque if mode == "CMYK" else converted.convert(mode))
     # What says which way is up, among others, but not what no longer holds.

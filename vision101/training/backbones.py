@@ -148,13 +148,17 @@ def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
 def _load_backbone(path: Path, image_size: int) -> keras.Model:
     try:
         model = load_model(path)
-        taken = {*model.input_shape[1:3]} - {None, image_size}
-        if taken:
-            raise ValueError(f"it takes {taken.pop()}: use --image-size")
+        if taken := {*model.input_shape[1:3]} - {None, image_size}:
+            (size,) = taken
+            raise UserError(
+                f"--backbone {path}: takes photos of {size} pixels: use --image-size {size}"
+            )
         features = _map_features(_cut_head(model))
         inputs = keras.Input((image_size, image_size, 3), name="photo")
         model = keras.Model(model.input, features, name=model.name)
         return rebuild_model(model, keras.config.dtype_policy().name, inputs)
+    except UserError:
+        raise
     except Exception as error:  # Keras raises what occurs to it on a damaged file
         raise UserError(
             f"--backbone {path}: cannot be used on photos of {image_size} pixels "
