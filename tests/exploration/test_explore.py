@@ -33,7 +33,7 @@ from vision101.training.models import (
 
 
 def read_rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
