@@ -78,9 +78,9 @@ def test_answers_are_those_of_keras(network, examples, tmp_path):
     expected = evaluation.probabilities["unseen"]
     assert np.ptp(expected[:, 0]) > 1e-3  # or the same answer to everything would do
     np.testing.assert_allclose(probabilities, expected, atol=1e-4)
-    usual = evaluation.detector.accept(features)
-    np.testing.assert_array_equal(usual, evaluation.detector.accept(expected_features))
-    accepted = usual & (probabilities.max(axis=1) >= evaluation.confidence["threshold"])
+    usual, alike = evaluation.detector.check(features)
+    np.testing.assert_array_equal(usual, evaluation.detector.check(expected_features)[0])
+    accepted = alike & (probabilities.max(axis=1) >= evaluation.confidence["threshold"])
     np.testing.assert_array_equal(accepted, evaluation.accepted["unseen"])
 
 

@@ -12,7 +12,6 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import predict
-from benchmarks.other_things import paint_other_things
 from vision101.formats import write_review
 from vision101.photos.index import list_files
 from vision101.photos.reading import read_pixels
@@ -38,7 +37,7 @@ def thresholds(finished_run, monkeypatch):
 
     def set_thresholds(confidence: float, distance: float) -> None:
         classifier = load_classifier(finished_run[0])
-        detector = classifier.detector._replace(threshold=distance)
+        detector = classifier.detector._replace(threshold=distance, sure_threshold=distance)
         changed = classifier._replace(threshold=confidence, detector=detector)
         monkeypatch.setattr(predict, "load_classifier", lambda run_folder, with_keras: changed)
 
@@ -50,7 +49,7 @@ def thresholds(finished_run, monkeypatch):
     [
         (0, np.inf, True, False, None),
         (1, np.inf, False, False, "Ask a person"),
-        (0, 0, False, True, "perhaps none of the classes"),
+        (0, -np.inf, False, True, "perhaps none of the classes"),
     ],
 )
 def test_doubt_is_told_in_words_in_json_and_in_the_exit_code(
@@ -74,23 +73,24 @@ def test_thresholds_are_those_of_the_run(finished_run):
     results = json.loads((run_folder / RESULTS_NAME).read_text(encoding="utf-8"))
     assert classifier.threshold == results["confidence"]["threshold"]
     with np.load(run_folder / DETECTOR_NAME) as content:
-        assert classifier.detector.threshold == content["threshold"]
+        np.testing.assert_array_equal(classifier.detector.threshold, content["threshold"])
 
 
 def test_other_things_are_further_away_than_the_classes(finished_run, painted_folder):
     classifier = load_classifier(finished_run[0])
     size = classifier.image_size
-    distances = []
-    others = [np.asarray(picture.resize((size, size))) for picture in paint_other_things(40)]
+    distances, usual = [], []
+    generator = np.random.default_rng(0)
+    others = generator.integers(0, 256, (40, size, size, 3), dtype=np.uint8)
     flowers = [read_pixels(path, size) for path in list_files(painted_folder)]
     for pictures in (flowers, others):
         _, features = classifier.call(np.stack(pictures))
         distances.append(classifier.detector.measure_distances(features))
+        usual.append(classifier.detector.check(features)[0])
     truth = np.repeat([0, 1], [len(flowers), len(others)])
-    assert roc_auc_score(truth, np.concatenate(distances)) > 0.75
+    assert roc_auc_score(truth, np.concatenate(distances)[:, 1]) > 0.75
     prediction = predict_photo(classifier, "usual", flowers[0])
-    unlike = distances[0][0] > classifier.detector.threshold
-    assert prediction.out_of_distribution == unlike
+    assert prediction.out_of_distribution != usual[0][0]
 
 
 def test_explanation_is_a_picture_of_one_photo(ask, painted_folder, tmp_path):

@@ -149,11 +149,11 @@ def test_detectors_that_do_not_fit_are_refused(run_folder, damage, monkeypatch, 
     with np.load(path) as saved:
         arrays = dict(saved)
     if damage == "channels":
-        arrays["precision"] = arrays["precision"][:-1, :-1]
+        arrays["examples"] = arrays["examples"][:, :-1]
     elif damage == "classes":
-        arrays["means"] = arrays["means"][:-1]
+        arrays["weights"] = arrays["weights"][..., :-1]
     elif damage == "nan":
-        arrays["precision"][3, 4] = np.nan
+        arrays["weights"][0, 3, 1] = np.nan
     elif damage == "infinite threshold":
         arrays["threshold"] = np.inf
     np.savez(path, **arrays)
@@ -165,7 +165,7 @@ def test_detectors_that_do_not_fit_are_refused(run_folder, damage, monkeypatch, 
             header = {"descr": "<f4", "fortran_order": False, "shape": (10**5, 10**6)}
             np.lib.format.write_array_header_1_0(content, header)
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("means.npy", content.getvalue())
+            archive.writestr("examples.npy", content.getvalue())
     with pytest.raises(UserError, match=r"out_of_distribution\.npz: cannot be"):
         load_classifier(run_folder, with_keras=True)
     assert not (tmp_path / "harm").exists()

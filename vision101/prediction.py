@@ -7,7 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from vision101.errors import UserError, shown_path
-from vision101.evaluation.out_of_distribution import OutOfDistributionDetector, load_detector
+from vision101.evaluation.out_of_distribution import (
+    MahalanobisDetector,
+    OutOfDistributionDetector,
+    load_detector,
+)
 from vision101.finished_runs import (
     FORMER_DETECTOR_NAME,
     FinishedRun,
@@ -30,7 +34,7 @@ class Classifier(NamedTuple):
     class_names: list[str]  # in the order of the model's outputs
     image_size: int  # side of the square images that it takes, in pixels
     threshold: float  # confidence from which a prediction is accepted, 0-1
-    detector: OutOfDistributionDetector
+    detector: OutOfDistributionDetector | MahalanobisDetector
 
 
 class Prediction(NamedTuple):
@@ -64,10 +68,10 @@ def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
     path = path if path.exists() else folder / FORMER_DETECTOR_NAME
     with refuse_damage(path, "loaded"):
         detector = load_detector(path)
-        count, channels = len(class_names), features.shape[-1]
-        shapes = detector.means.shape, detector.precision.shape
-        if shapes != ((count, channels), (channels, channels)):
-            raise ValueError(f"its model has {count} classes and {channels} features")
+        shapes = {name: array.shape for name, array in detector._asdict().items()}
+        expected = detector.list_shapes(len(class_names), features.shape[-1])
+        if shapes != expected:
+            raise ValueError(f"its arrays are {shapes}; its model needs {expected}")
         if not all(np.isfinite(array).all() for array in detector):
             raise ValueError("it holds NaN or infinite numbers")
     threshold = run.results["confidence"]["threshold"]
@@ -109,6 +113,6 @@ def predict_photo(classifier: Classifier, name: str, pixels: np.ndarray) -> Pred
         raise refuse(classifier.run.folder / MODEL_NAME, "used (it does not give probabilities)")
     named = [*zip(classifier.class_names, probabilities[0].tolist(), strict=True)]
     classes = [named[position] for position in probabilities[0].argsort()[::-1]]
-    usual = bool(classifier.detector.accept(features)[0])
-    accepted = usual and classes[0][1] >= classifier.threshold
+    usual, alike = (bool(flags[0]) for flags in classifier.detector.check(features))
+    accepted = alike and classes[0][1] >= classifier.threshold
     return Prediction(name, classes, accepted, not usual)

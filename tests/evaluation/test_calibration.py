@@ -73,19 +73,20 @@ def test_a_perfect_model_shows_the_error_that_chance_makes(drawn):
 def test_threshold_reaches_its_target_and_no_more(drawn, target):
     logits, labels = drawn
     confidences, right = confidence_and_correctness(labels, softmax(logits, axis=1))
-    accepted = confidences >= choose_threshold(confidences, target)
+    accepted = confidences >= choose_threshold(confidences, right, target)
     assert right[accepted].mean() == pytest.approx(target, abs=0.03)
 
 
 def test_without_a_confident_prediction_none_is_accepted():
-    assert choose_threshold(np.full(5, 0.5), 0.95) == 1
-    assert choose_threshold(np.empty(0), 0.95) == 1
-    assert choose_threshold(np.array([0.99]), 0.95) == pytest.approx(0.99)
+    assert choose_threshold(np.full(5, 0.5), np.arange(5) < 2, 0.95) == 1
+    assert choose_threshold(np.empty(0), np.empty(0, bool), 0.95) == 1
+    assert choose_threshold(np.array([0.99]), np.array([True]), 0.95) == pytest.approx(0.99)
 
 
 def test_predictions_of_one_confidence_are_accepted_all_or_none():
     # Two predictions with 90 % would do, but all six would be too many.
-    assert choose_threshold(np.array([0.99, 0.99, *[0.9] * 6]), 0.95) == 0.99
+    confidences, right = np.array([0.99, 0.99, *[0.9] * 6]), np.arange(8) > 0
+    assert choose_threshold(confidences, right, 0.95) == 0.99
 
 
 def test_coverage_starts_with_the_most_confident():
@@ -93,3 +94,14 @@ def test_coverage_starts_with_the_most_confident():
     coverage, accuracy = accuracy_by_coverage(np.array([0.6, 0.9, 0.7, 0.8]), right)
     np.testing.assert_allclose(coverage, [0.25, 0.5, 0.75, 1])
     np.testing.assert_allclose(accuracy, [1, 1, 2 / 3, 1 / 2])
+
+
+def test_fewer_mistakes_than_confidence_says_let_more_be_accepted():
+    confidences = np.linspace(0.5, 1, 400)
+    as_it_says = np.random.default_rng(0).random(400) < confidences
+    usual, better = (
+        choose_threshold(confidences, right, 0.95) for right in (as_it_says, np.arange(400) > 40)
+    )
+    assert better < usual
+    # Of few photos, that all are right may be chance.
+    assert choose_threshold(confidences[::40], np.ones(10, bool), 0.95) > 0.6

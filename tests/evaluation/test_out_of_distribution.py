@@ -3,40 +3,68 @@
 import numpy as np
 import pytest
 
-from vision101.evaluation.out_of_distribution import fit_detector, load_detector
+from vision101.evaluation.out_of_distribution import FALSE_ALARM_RATE, fit_detector, load_detector
+from vision101.run_format import check_detector
+
+CHANNELS = 40
 
 
 @pytest.fixture
-def usual():
-    """Return a function that draws features of two classes, and their one-hot labels."""
+def draw():
+    """Return a function that draws features of two classes, as of ReLU, and one-hot labels. In each
+    class, 8 of 40 channels are strong.
+    """
     generator = np.random.default_rng(0)
-    centres = generator.normal(size=(2, 30)) * 4
 
-    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(count: int, channels=(range(8), range(8, 16))) -> tuple[np.ndarray, np.ndarray]:
         labels = generator.integers(2, size=count)
-        features = centres[labels] + generator.normal(size=(count, 30)) * np.linspace(0.1, 3, 30)
+        features = generator.gamma(1, 0.1, (count, CHANNELS))
+        for position, label in enumerate(labels):
+            features[position, list(channels[label])] += generator.gamma(4, 0.5, 8)
         return features.astype("float32"), np.eye(2)[labels]
 
     return draw
 
 
-@pytest.mark.parametrize("count", [400, 20])  # 20: fewer photos than channels
-def test_unusual_features_are_noticed_and_few_false_alarms_raised(usual, count, tmp_path):
-    features, labels = usual(count)
-    validation, _ = usual(300)
-    detector = fit_detector(features, labels, validation)
-    detector.save(tmp_path / "detector.npz")
-    detector = load_detector(tmp_path / "detector.npz")
-    assert np.mean(~detector.accept(usual(1000)[0])) == pytest.approx(0.05, abs=0.04)
-    # Between the classes: near the mean of all, and yet like neither.
-    between = np.tile(detector.means.mean(axis=0), (5, 1))
-    assert not detector.accept(between).any()
+@pytest.mark.parametrize("count", [400, 30])  # 30: fewer photos than channels
+@pytest.mark.parametrize(("offset", "scale"), [(0, 1), (-3, np.linspace(0.1, 4, CHANNELS))])
+def test_both_kinds_of_others_are_noticed_and_few_false_alarms_raised(
+    draw, count, offset, scale, tmp_path
+):
+    def seen(features: np.ndarray) -> np.ndarray:
+        return (features * scale + offset).astype("float32")
+
+    features, labels = draw(count)
+    detector = fit_detector(seen(features), labels, seen(draw(400)[0]), offset, scale)
+    usual, alike = detector.check(seen(draw(1000)[0]))
+    assert np.mean(~usual) == pytest.approx(FALSE_ALARM_RATE, abs=0.03)
+    assert 0.7 < alike.mean() < usual.mean()
+    # Like neither class, and like a bit of both: with half of the strong channels of each.
+    for channels in ((range(16, 24),) * 2, ((0, 1, 2, 3, 8, 9, 10, 11),) * 2):
+        others = seen(draw(100, channels)[0])
+        assert np.mean(detector.check(others)[0]) < (0.5 if count > 30 else 0.8)
+        assert np.mean(detector.check(others)[1]) < 0.3
+    path = tmp_path / "detector.npz"
+    detector.save(path)
+    check_detector(path, 2, CHANNELS)
+    saved = load_detector(path).measure_distances(seen(features))
+    np.testing.assert_allclose(saved, detector.measure_distances(seen(features)), atol=1e-4)
 
 
-def test_directions_in_which_classes_vary_count_less(usual):
-    features, labels = usual(400)
+def test_strength_of_features_does_not_count(draw):
+    features, labels = draw(200)
     detector = fit_detector(features, labels, features)
-    steps = np.zeros((2, 30), "float32")
-    steps[0, 0] = steps[1, -1] = 6  # where deviations are 0.1, and where they are 3
-    along, across = detector.measure_distances(detector.means[0] + steps)[::-1]
-    assert along < detector.threshold < across
+    distances = detector.measure_distances(features)
+    np.testing.assert_allclose(detector.measure_distances(features * 7), distances, atol=1e-4)
+
+
+def test_detectors_of_earlier_versions_still_work(tmp_path):
+    path = tmp_path / "novelty.npz"
+    means = np.array([[0, 0], [10, 0]], "float32")
+    np.savez_compressed(path, means=means, precision=np.diag([4, 1]).astype("float32"), threshold=9)
+    detector = load_detector(path)
+    # Where classes vary little, a distance counts more.
+    photos = np.array([[11, 0], [0, 2], [2, 0], [5, 0]])
+    assert detector.measure_distances(photos).ravel().tolist() == [4, 4, 16, 100]
+    usual, alike = detector.check(photos)
+    assert usual.tolist() == alike.tolist() == [True, True, False, False]

@@ -28,6 +28,8 @@ from vision101.training.models import CLASSIFIER_NAME, compile_prediction, expos
 # Photos that are predicted at once.
 BATCH_SIZE = 64
 
+HEAD_NORMALIZATION = "head_normalization"  # of `training.models.build_head`
+
 
 class Evaluation(NamedTuple):
     """What is known of a model at the end of a run; dictionaries of arrays have an entry for each
@@ -48,7 +50,7 @@ class Evaluation(NamedTuple):
         labels: One-hot, float32 (photos, classes).
         uncalibrated: Probabilities as training left them, float32 (photos, classes), 0-1.
         probabilities: Likewise, calibrated.
-        accepted: Whether the prediction counts, being confident enough, and the photo not unlike
+        accepted: Whether the prediction counts, being confident enough, and the photo enough like
             those trained on: bool (photos,).
         detector: Tells photos that are unlike those trained on.
     """
@@ -103,11 +105,16 @@ def evaluate_model(
     probabilities = {subset: predict(last_layer, features[subset])[0] for subset in labels}
 
     # A photo unlike those trained on is not accepted, so it has no say in the threshold either.
-    detector = fit_detector(train_features, train.labels[chosen], features["validation"])
-    usual = {subset: detector.accept(features[subset]) for subset in labels}
+    detector = fit_detector(
+        train_features, train.labels[chosen], features["validation"], *_find_normalization(model)
+    )
+    usual, alike = {}, {}
+    for subset in labels:
+        usual[subset], alike[subset] = detector.check(features[subset])
     confidences = {subset: probabilities[subset].max(axis=1) for subset in labels}
-    threshold = choose_threshold(confidences["validation"][usual["validation"]], target_accuracy)
-    accepted = {subset: usual[subset] & (confidences[subset] >= threshold) for subset in labels}
+    of_usual = (array["validation"][alike["validation"]] for array in (labels, probabilities))
+    threshold = choose_threshold(*confidence_and_correctness(*of_usual), target_accuracy)
+    accepted = {subset: alike[subset] & (confidences[subset] >= threshold) for subset in labels}
 
     scores = {
         subset: score_predictions(labels[subset], probabilities[subset], class_names)
@@ -142,6 +149,16 @@ def evaluate_model(
         accepted,
         detector,
     )
+
+
+def _find_normalization(model: keras.Model) -> tuple[np.ndarray | float, np.ndarray | float]:
+    """Return offset and scale of the normalization that the head of a backbone starts with."""
+    if HEAD_NORMALIZATION not in [layer.name for layer in model.layers]:
+        return 0.0, 1.0
+    layer = model.get_layer(HEAD_NORMALIZATION)
+    factor, shift, mean, variance = layer.get_weights()
+    scale = factor / np.sqrt(variance + layer.epsilon)
+    return shift - mean * scale, scale
 
 
 def predict(call: Callable, inputs: np.ndarray, description: str | None = None) -> list[np.ndarray]:
