@@ -5,8 +5,9 @@
 FOLDER holds photos of other things, in a sub-folder for each group; a kind is what stands before
 the first `_` of a file's name. For the unseen photos of the runs, for every group and every kind,
 it prints how many are noticed (unlike the training photos), and how many get a sure answer. Then
-it says the same at 5 % false alarms and 80 % accepted among the unseen photos: thresholds come from
-validation photos, which may be easier or harder than those.
+the same at 5 % false alarms, and at 80 % that are near enough to be accepted, among the unseen
+photos: thresholds come from validation photos, which may be easier or harder than those. Runs of
+earlier versions, with another detector, have no sensible figures there.
 """
 
 import csv

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from vision101.evaluation.out_of_distribution import FALSE_ALARM_RATE, fit_detector, load_detector
-from vision101.run_format import check_detector
 
 CHANNELS = 40
 
@@ -46,8 +45,10 @@ def test_both_kinds_of_others_are_noticed_and_few_false_alarms_raised(
         assert np.mean(detector.check(others)[1]) < 0.3
     path = tmp_path / "detector.npz"
     detector.save(path)
-    check_detector(path, 2, CHANNELS)
-    saved = load_detector(path).measure_distances(seen(features))
+    loaded = load_detector(path)
+    shapes = {name: array.shape for name, array in loaded._asdict().items()}
+    assert shapes == loaded.list_shapes(2, CHANNELS)
+    saved = loaded.measure_distances(seen(features))
     np.testing.assert_allclose(saved, detector.measure_distances(seen(features)), atol=1e-4)
 
 

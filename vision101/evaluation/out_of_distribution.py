@@ -15,14 +15,12 @@ import numpy as np
 
 from vision101.files import write_atomically
 
-# Share of validation photos that may be taken for something else.
-FALSE_ALARM_RATE = 0.05
+# Shares of validation photos that may be taken for something else, and that may be too unlike the
+# training photos for a prediction to be accepted, however confident.
+FALSE_ALARM_RATE, UNSURE_RATE = 0.05, 1 / 6
 
-# Share too unlike the training photos for an accepted prediction, however confident.
-UNSURE_RATE = 1 / 6
-
-# How fast support fades: to exp(-5) and exp(-24) at the median squared distance of two training
-# photos. The second notices everyday photos only, and so may raise fewer false alarms.
+# How fast support fades: to exp(-5) and exp(-24) at the median squared distance of two photos. The
+# second, which is for everyday photos, may raise fewer false alarms.
 SHARPNESS = (5.0, 24.0)
 ALARM_SHARES = (1.0, 0.4)
 
@@ -30,7 +28,6 @@ RIDGE = 0.1  # on the diagonal: labels may be wrong. From 0.01 to 1, it hardly m
 
 # Training photos that are kept. With 1,280 channels, 2,025 take 4 MB.
 PHOTO_LIMIT = 2_500
-
 BYTES_LIMIT = 500_000_000  # of a detector's arrays in its file
 BATCH_SIZE = 1_000  # photos that are measured at once
 
