@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vision101.cli import ArgumentParser, add_output_argument, integer_from, run_script
 from vision101.errors import UserError, shown_path
-from vision101.finished_runs import find_run
+from vision101.finished_runs import list_runs
 
 HOST = "127.0.0.1"  # this machine and no other
 PORT = 8101
@@ -25,7 +25,7 @@ PORT = 8101
 
 def main() -> None:
     arguments = parse_arguments()
-    run_folder = find_run(arguments.run, arguments.output_dir)
+    run_folder = arguments.run or list_runs(arguments.output_dir)[-1]
     try:
         from werkzeug.serving import make_server
 

@@ -83,11 +83,10 @@ def main() -> None:
         first = 0 if phase == "training" else arguments.epochs
         steps = math.ceil(len(split["train"]) / arguments.batch_size)
         passes = 1 if first else math.ceil(LEAST_STEPS / steps)
-        steps *= passes
         train_dataset = build_training_dataset(
             examples["train"], arguments.batch_size, arguments.seed, passes * (run.epochs - first)
         )
-        rate = schedule.build_learning_rate_schedule(peak, epochs * steps)
+        rate = schedule.build_learning_rate_schedule(peak, epochs * passes * steps)
         trained.compile(
             keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
             keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
@@ -98,7 +97,7 @@ def main() -> None:
             validation_data=build_dataset(examples["validation"], arguments.batch_size),
             initial_epoch=min(run.epochs, first + epochs),
             epochs=first + epochs,
-            steps_per_epoch=steps,
+            steps_per_epoch=passes * steps,
             shuffle=False,  # the dataset does it
             verbose=0,  # the log shows every epoch
             callbacks=[TrainingLog(run, first + epochs, phase)],

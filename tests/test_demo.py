@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 import demo
 from vision101 import demo as demo_page
 from vision101.errors import UserError
-from vision101.evaluation.out_of_distribution import OutOfDistributionDetector
+from vision101.evaluation.out_of_distribution import MahalanobisDetector
 from vision101.finished_runs import FinishedRun
 from vision101.prediction import Classifier
 from vision101.training.models import build_base_cnn
@@ -46,7 +46,7 @@ def call(batch: np.ndarray) -> list[np.ndarray]:
 def classifier(tmp_path):
     results = {"title": "tiny network", "unseen": {"balanced_accuracy": 0.876}}
     run = FinishedRun(tmp_path / "run", {"painted": False}, results)
-    detector = OutOfDistributionDetector(np.zeros((2, 1)), np.eye(1), 0.25)
+    detector = MahalanobisDetector(np.zeros((2, 1)), np.eye(1), 0.25)
     return Classifier(run, None, call, "", NAMES, SIZE, 0.9, detector)
 
 
@@ -244,7 +244,7 @@ def test_a_bug_and_a_missing_keras_get_a_sentence_and_no_traceback(app, monkeypa
 def test_without_flask_a_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "flask", None)
     monkeypatch.delitem(sys.modules, "vision101.demo")
-    monkeypatch.setattr(demo, "find_run", lambda run, output_folder: tmp_path)
+    monkeypatch.setattr(demo, "list_runs", lambda output_folder: [tmp_path])
     monkeypatch.setattr(sys, "argv", ["demo.py"])
     with pytest.raises(UserError, match="flask: pip install -r requirements-demo.txt"):
         demo.main()
@@ -264,7 +264,7 @@ def test_it_starts_without_tensorflow_and_ends_with_one_line():
         "from types import SimpleNamespace\n"
         "from vision101 import prediction\n"
         "prediction.load_classifier = lambda folder: SimpleNamespace(fallback='')\n"
-        "demo.find_run = lambda run, output_folder: 'a run'\n"
+        "demo.list_runs = lambda output_folder: ['a run']\n"
         "sys.argv = ['demo.py', '--port', '0']\n"
         "heavy = {'tensorflow', 'keras', 'sklearn', 'pandas', 'scipy', 'matplotlib'}\n"
         "atexit.register(lambda: print('loaded', heavy & set(sys.modules)))\n"

@@ -15,9 +15,9 @@ import pytest
 SECONDS = 120  # that a script may take here, at most
 
 FLAGS = {
-    "train_cnn.py": ("--recipe", "augmented", "--epochs", 60, "--image-size", 32),
+    "train_cnn.py": ("--recipe", "augmented", "--epochs", 40, "--image-size", 32),
     "train_transfer.py": (
-        *("--backbone", "small.keras", "--views", 2, "--epochs", 30, "--image-size", 32),
+        *("--backbone", "small.keras", "--views", 2, "--epochs", 12, "--image-size", 32),
         *("--fine-tune", 2),
     ),
 }
@@ -78,7 +78,7 @@ def read_json(path: Path) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("script", "epoch"), [("train_cnn.py", 3), ("train_transfer.py", 2), ("train_transfer.py", 32)]
+    ("script", "epoch"), [("train_cnn.py", 3), ("train_transfer.py", 2), ("train_transfer.py", 14)]
 )
 def test_killed_run_goes_on_to_the_last_bit(script, epoch, start, whole):
     process, output = start(script, f"killed-{epoch}-{script}")
@@ -113,7 +113,7 @@ def test_interrupted_training_is_completed_from_its_best_epoch_and_may_go_on(sta
     assert process.wait(SECONDS) == 0
     results = read_json(folder / "results.json")
     assert results["stopped"].startswith("stopped in epoch ")
-    assert results["stopped"].endswith(" of 60")
+    assert results["stopped"].endswith(" of 40")
     assert results["stopped"] in results["title"]
     assert results["stopped"] in (folder / "report.html").read_text(encoding="utf-8")
     assert "Ctrl-C again stops at once" in (output.with_suffix(".txt")).read_text()

@@ -22,7 +22,7 @@ from werkzeug.exceptions import (
 
 from vision101.errors import UserError, shown_path
 from vision101.formats import as_json
-from vision101.pages import TEMPLATES_FOLDER, embed_picture
+from vision101.pages import TEMPLATES_FOLDER, encode_photo
 from vision101.photos.reading import UnreadablePhotoError, read_pixels
 from vision101.prediction import Classifier, load_classifier, predict_photo
 
@@ -115,7 +115,8 @@ def build_app(classifier: Classifier) -> flask.Flask:
 
 def _predict(classifier: Classifier, content: bytes, where_it_looked: bool = False) -> dict:
     """Return what `build_app` says of the bytes of a photo."""
-    pixels = read_pixels(io.BytesIO(content), classifier.image_size)
+    white = classifier.run.config.get("white") or 0
+    pixels = read_pixels(io.BytesIO(content), classifier.image_size, white)
     prediction = predict_photo(classifier, "", pixels)
     told = json.loads(as_json(prediction, TOP, classifier.run.config["painted"]))
     if where_it_looked:
@@ -125,4 +126,4 @@ def _predict(classifier: Classifier, content: bytes, where_it_looked: bool = Fal
         positions = np.array([classifier.class_names.index(told["class"])])
         heatmap = compute_grad_cam(classifier.model, pixels[np.newaxis], positions)[0]
         pixels = overlay_heatmap(pixels, heatmap)
-    return {**told, "picture": embed_picture(pixels)}
+    return {**told, "picture": encode_photo(pixels)}

@@ -44,18 +44,30 @@ def embed_picture(picture: bytes | np.ndarray | Path, photographic: bool = False
             whose pixels are half as large, for sharp screens.
         photographic: Whether the figure is mostly photos, which take a tenth as WebP.
     """
-    if isinstance(picture, Path):
-        picture = picture.read_bytes()
-    is_photo = isinstance(picture, np.ndarray)
-    image = Image.fromarray(picture) if is_photo else Image.open(io.BytesIO(picture))
-    kind = "jpeg" if is_photo else "webp" if photographic else "png"
-    if kind != "png":
-        buffer = io.BytesIO()
-        image.convert("RGB").save(buffer, kind, quality=QUALITY, method=2)  # 4 takes twice as long
-        picture = buffer.getvalue()
-    width, height = image.size if is_photo else (side // 2 for side in image.size)
-    source = f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+    if isinstance(picture, np.ndarray):
+        height, width = picture.shape[:2]
+        source = encode_photo(picture)
+    else:
+        picture = picture.read_bytes() if isinstance(picture, Path) else picture
+        image = Image.open(io.BytesIO(picture))
+        width, height = (side // 2 for side in image.size)
+        source = _encode(image, "webp") if photographic else _hold("png", picture)
     return markupsafe.Markup(f'src="{source}" width="{width}" height="{height}"')
+
+
+def encode_photo(photo: np.ndarray) -> str:
+    """Return an address that holds a photo, uint8 (height, width, 3), RGB."""
+    return _encode(Image.fromarray(photo), "jpeg")
+
+
+def _encode(image: Image.Image, kind: str) -> str:
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, kind, quality=QUALITY, method=2)  # 4 takes twice as long
+    return _hold(kind, buffer.getvalue())
+
+
+def _hold(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def link_to(path: Path, folder: Path) -> str:

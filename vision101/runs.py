@@ -149,10 +149,12 @@ class Run:
         known = {"title": self.title, "finished": finished, "seconds": self.seconds}
         known |= {"stopped": self.stopped} if self.stopped else {}
         files.write_json(self.folder / RESULTS_NAME, known | {"model_sha256": checksum} | results)
-        Run.unfinished = None
 
     def remove_checkpoints(self) -> None:
-        """Remove what only an interrupted run needs; one that was stopped may be resumed."""
+        """Remove what only an interrupted run needs, once pictures and page are there too; a run
+        that was stopped may be resumed.
+        """
+        Run.unfinished = None
         if not self.stopped:
             for path in self.folder.glob(CHECKPOINTS):
                 path.unlink()

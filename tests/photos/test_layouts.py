@@ -25,7 +25,8 @@ def read(tmp_path, capsys):
 
     def read(data) -> tuple[list, list[str]]:
         photos = index_photos(find_photos(str(data), tmp_path / "data"), tmp_path / "data")
-        return photos, capsys.readouterr().out.splitlines()
+        lines = capsys.readouterr().out.splitlines()
+        return photos, [line for line in lines if not line.startswith("Reading photos: ")]
 
     return read
 
