@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,63 @@ def test_doubt_is_told_in_words_in_json_and_in_the_exit_code(
     assert code == (0 if sure else 3)
     line = json.loads(text)
     assert (line["sure"], line["out_of_distribution"]) == (sure, unlike)
+
+
+def test_a_list_of_photos_gets_a_line_each_a_summary_and_a_table(
+    ask, thresholds, photo_folder, monkeypatch
+):
+    thresholds(0, np.inf)
+    monkeypatch.chdir(photo_folder)
+    Path("=1+1.jpg").write_text("no photo")
+    names = [f"{name}/{name}-000{number}.jpg" for name in ("daisy", "roses") for number in (1, 2)]
+    Path("names.txt").write_text("\n".join((*names, "=1+1.jpg")))
+    code, text = ask("--csv", "table.csv", "@names.txt")
+    assert code == 1  # for the one that is no photo
+    shown = [line for line in text.splitlines() if line.startswith(tuple(names))]
+    assert [line.split()[0] for line in shown] == names
+    assert len({len(line.rstrip()) for line in shown}) == 1  # aligned
+    assert all(len(line) <= 80 for line in shown)
+    with Path("table.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [row["path"] for row in rows] == [str(photo_folder / name) for name in names]
+    told = {row["path"]: row["class"] for row in rows}
+    for row, line in zip(rows, shown, strict=True):
+        assert line.split()[1] == row["class"]
+        assert sum(float(row[name]) for name in ("daisy", "dandelion", "roses")) == pytest.approx(1)
+    *_, summary, written = text.splitlines()
+    counts = {name: [*told.values()].count(name) for name in sorted({*told.values()})}
+    counts["unreadable"] = 1
+    assert summary == ", ".join(f"{counts[name]} {name}" for name in counts)
+    assert written == "Wrote table.csv: 4 photos, with the probability of each class"
+
+
+def test_a_watched_folder_answers_what_arrives_once_it_is_whole(
+    ask, thresholds, painted_folder, monkeypatch, tmp_path
+):
+    thresholds(0, np.inf)
+    (tmp_path / "old.jpg").write_bytes(b"was there before")
+    content = (painted_folder / "roses" / "roses-0001.jpg").read_bytes()
+    arriving = tmp_path / "new.jpg"
+    seconds = iter(
+        [
+            lambda: arriving.write_bytes(content[:500]),
+            lambda: arriving.write_bytes(content),
+            lambda: None,
+            lambda: None,
+        ]
+    )
+
+    def sleep(_):
+        for happens in seconds:
+            return happens()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    code, text = ask("--watch", tmp_path)
+    assert code == 0
+    assert text.count(str(arriving)) == 1
+    assert "old.jpg" not in text
+    assert text.splitlines()[-1].startswith("1 ")  # the summary
 
 
 def test_thresholds_are_those_of_the_run(finished_run):

@@ -81,7 +81,8 @@ def write_predictions(
         start = (_find_path(prediction), class_name, probabilities[class_name])
         return (*start, *_flags(prediction), *(probabilities[name] for name in class_names))
 
-    write_table(path, (*TABLE_COLUMNS, *class_names), map(format_row, predictions))
+    columns = (*TABLE_COLUMNS, *class_names)
+    write_table(path, columns, map(format_row, predictions), "utf-8-sig")
 
 
 def write_review(path: Path, predictions: list[Prediction]) -> None:
