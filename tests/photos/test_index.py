@@ -235,7 +235,7 @@ def test_index_names_broken_files_and_goes_on(photo_folder, tmp_path, capsys):
     out = capsys.readouterr().out
     for name in [*broken_files(), "nowhere.jpg"]:
         assert f"{name}: " in out
-    assert "6 of 56 files were left out" in out
+    assert "Left out 6 of 56 files" in out
 
 
 def test_index_says_what_is_in_the_files(photo_folder, tmp_path):

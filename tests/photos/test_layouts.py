@@ -206,8 +206,8 @@ def test_all_files_that_are_left_out_are_named_once(photo_folder, read):
     photos, lines = read(photo_folder)
     assert len(photos) == 50
     assert sorted(lines[:-1]) == [
-        "Left out: 1 files hidden or in no class (.hidden.jpg)",
-        "Left out: 1 files not downloaded from iCloud yet (.IMG_1.jpg.icloud)",
+        "Left out: 1 file hidden or in no class (.hidden.jpg)",
+        "Left out: 1 file not downloaded from iCloud yet (.IMG_1.jpg.icloud)",
         "Left out: 20 files beside the class folders "
         "(beside-00.jpg, beside-01.jpg, beside-02.jpg, …)",
     ]

@@ -49,7 +49,7 @@ def test_reviewed_photos_are_trained_on_and_nothing_else_changes(add, split, tmp
         assert changed[subset] == split[subset]
     # So runs with and without it compare.
     assert hash_split(changed) == hash_split(split)
-    assert "Added 1 photos" in capsys.readouterr().out
+    assert "Added 1 photo of" in capsys.readouterr().out
 
 
 def test_photos_like_those_to_evaluate_on_are_never_trained_on(add, split, tmp_path, capsys):

@@ -141,6 +141,8 @@ def test_too_small_classes_are_usage_errors(photos):
         split_photos(photos, seed=0, per_class=50)
     with pytest.raises(UserError, match="'lilies' has 6 photos; it needs 7"):
         split_photos([*photos, *(make_photo("lilies", number) for number in range(6))], seed=0)
+    with pytest.raises(UserError, match="'lilies' has 1 photo; it needs 7"):
+        split_photos([*photos, make_photo("lilies", 0)], seed=0)
     alike = [near(make_photo("lilies", 0), str(bits), bits) for bits in range(30)]
     with pytest.raises(UserError, match="'lilies' has too few different photos"):
         split_photos([*photos, *alike], seed=0)

@@ -41,7 +41,7 @@ def describe_accuracy(class_names: list[str], unseen: dict) -> list[str]:
     leave that uncertain, that.
     """
     first, *others = class_names
-    classes = f"{first} and {others[0] if len(others) == 1 else f'{len(others)} other classes'}"
+    classes = f"{first} and {others[0] if len(others) == 1 else f'{len(others):,} other classes'}"
     right, interval = format_percent(unseen["accuracy"]), unseen["accuracy_interval"]
     guess = guess_accuracy(unseen)
     sentences = [

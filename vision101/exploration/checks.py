@@ -9,7 +9,7 @@ from vision101.files import write_table
 from vision101.photos.duplicates import number_groups
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.sources import PhotoSource
-from vision101.terminal import ProgressBar
+from vision101.terminal import ProgressBar, count
 
 EXTREME_SHAPE = 3.0  # longer side over shorter: the centred square shows less than a third
 LARGEST_ENLARGEMENT = 2.0  # a larger one invents most of what a network would see
@@ -104,7 +104,8 @@ def check_labels(
     for label, class_name in enumerate(class_names):
         different = len(set(groups[labels == label]))
         if different < FOLDS:
-            reason = f"class {class_name!r} has {different} different photos, and needs {FOLDS}."
+            photos = count(different, "different photo")
+            reason = f"class {class_name!r} has {photos}, and needs {FOLDS}."
             return LabelCheck([], None, f"Labels were not checked: {reason}")
     probabilities = np.zeros((len(photos), len(class_names)))
     regression = LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=1000)

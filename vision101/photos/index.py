@@ -29,7 +29,7 @@ from vision101.photos.reading import (
     read_photo,
 )
 from vision101.photos.sources import PAINTED_MARK, PhotoSource
-from vision101.terminal import say
+from vision101.terminal import count, say
 
 # 16 x 16 bits tell photos of one flower apart, but see through resizing, compression, recolouring.
 PERCEPTUAL_HASH_SIZE = 16
@@ -148,7 +148,7 @@ def keep_readable(photos: list[Photo], source: PhotoSource) -> list[Photo]:
         if photo.problem:
             print(f"Left out: {shown_path(photo.path)}: {photo.problem}")
     if len(readable) < len(photos):
-        print(f"{len(photos) - len(readable)} of {len(photos)} files were left out.")
+        print(f"Left out {len(photos) - len(readable):,} of {count(len(photos), 'file')}.")
     folders = [] if source.table else find_class_folders(source.folder)
     if folders:  # beside a list, there may be files of all kinds
         paths = {photo.path for photo in photos}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vision101.files import disk_errors
+from vision101.terminal import count
 
 # What other programs put beside photos, in small letters. Other names that start with a dot may be
 # those of classes, such as .NET.
@@ -139,7 +140,7 @@ def describe_strays(folder: Path, listed: set[Path], ignored_names: tuple[str, .
             else:
                 strays["beside the class folders"].append(f"{above[0]}/" if above else name)
     return [
-        f"Left out: {len(names)} files {kind} ({', '.join(sorted({*names})[:3])}"
+        f"Left out: {count(len(names), 'file')} {kind} ({', '.join(sorted({*names})[:3])}"
         f"{', …' if len({*names}) > 3 else ''})"
         for kind, names in strays.items()
     ]
@@ -162,8 +163,8 @@ def find_name_problem(names: list[str]) -> str:
 def describe_classes(class_names: list[str]) -> str:
     """Return one line that names the classes and their counts, given the class of each photo."""
     counts = sorted(Counter(class_names).items())
-    line = f"{len(class_names)} photos of {len(counts)} classes"
+    line = f"{len(class_names):,} photos of {len(counts):,} classes"
     if len(counts) > CLASSES_SHOWN:
         counts = sorted(counts, key=lambda item: item[1])[:CLASSES_SHOWN]
         line += f"; the {CLASSES_SHOWN} smallest"
-    return f"{line}: " + ", ".join(f"{name} ({count})" for name, count in counts)
+    return f"{line}: " + ", ".join(f"{name} ({number})" for name, number in counts)

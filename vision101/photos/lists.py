@@ -12,6 +12,7 @@ from vision101.photos.layouts import fold_name
 from vision101.photos.sources import PhotoSource
 from vision101.photos.split import EVALUATED_SUBSETS, find_key, group_photos, sort_photos
 from vision101.photos.tables import list_spellings, read_list
+from vision101.terminal import count
 
 
 def exclude_photos(
@@ -146,7 +147,7 @@ def add_photos(
         raise UserError(f"--add {add}: leaves no photo of class {lost[0]!r} to train on; fix it")
     used = {photo.sha256 for photos in (added, *wrong.values()) for photo in photos}
     print(
-        f"Added {len(added)} photos of {shown_path(add)} to train on; relabelled "
+        f"Added {count(len(added), 'photo')} of {shown_path(add)} to train on; relabelled "
         f"{relabelled or 'none'}; left out {unlabelled} without a label and "
         f"{len(labelled) - len(used)} like others that are there."
     )

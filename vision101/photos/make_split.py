@@ -20,6 +20,7 @@ from vision101.photos.split import (
     sort_photos,
     split_photos,
 )
+from vision101.terminal import count
 
 
 def make_split(photos: list[Photo], source: PhotoSource, arguments: argparse.Namespace) -> Split:
@@ -46,13 +47,13 @@ def find_keys(places: list[str], expression: str) -> list[str]:
     it tells no groups apart.
     """
     keys = [find_key(place, expression) for place in places]
-    count = len({*keys} - {""})
-    if count < 2:
+    groups = len({*keys} - {""})
+    if groups < 2:
         raise UserError(
-            f"--group-by {expression}: finds {count or 'no'} group in paths such as {places[0]}; "
+            f"--group-by {expression}: finds {groups or 'no'} group in paths such as {places[0]}; "
             "correct the expression"
         )
-    counts = f"{count} groups by {expression}; {keys.count('')} photos are in none"
+    counts = f"{groups:,} groups by {expression}; {count(keys.count(''), 'photo')} in none"
     print(f"Photos of one group stay together: {counts}")
     return keys
 
@@ -71,7 +72,7 @@ def keep_split(groups: Groups, subset_of: dict[Path, str], seed: int) -> Split:
         raise UserError("--use-split: no subsets such as train/ and test/ there; leave it out")
     notes = []
     if others := len(photos) - sum(map(len, split.values())):
-        notes.append(f"{others} photos are in no subset")
+        notes.append(f"{count(others, 'photo')} in no subset")
     if not split["unseen"]:
         split["unseen"], split["validation"] = split["validation"], []
         notes.append("there is no test set, so the validation set serves as such")

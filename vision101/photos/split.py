@@ -19,6 +19,7 @@ from vision101.photos.duplicates import (
 )
 from vision101.photos.index import Photo, index_file
 from vision101.photos.sources import PhotoSource
+from vision101.terminal import count
 
 # Photos that must stay together in one subset; most groups are of one.
 Groups = list[list[Photo]]
@@ -66,15 +67,16 @@ def split_photos(
     subset. Raises UserError where a class is too small.
     """
     counts = Counter(photo.class_name for photo in photos)
-    smallest, class_name = min((count, name) for name, count in counts.items())
+    smallest, class_name = min((number, name) for name, number in counts.items())
+    found = count(smallest, "photo")
     if smallest < SMALLEST_CLASS:
         raise UserError(
-            f"--data: class {class_name!r} has {smallest} photos; it needs {SMALLEST_CLASS} or more"
+            f"--data: class {class_name!r} has {found}; it needs {SMALLEST_CLASS} or more"
         )
     pool = int(POOL_SHARE * smallest) if per_class is None else per_class
     if pool >= smallest:
         raise UserError(
-            f"--per-class {pool}: class {class_name!r} has {smallest} photos, and some must stay "
+            f"--per-class {pool}: class {class_name!r} has {found}, and some must stay "
             f"unseen; use at most {smallest - 1}"
         )
     validation = int(VALIDATION_SHARE * pool)
@@ -145,10 +147,10 @@ def _hint_at_alike(photos: list[Photo], pairs: list[tuple[int, int]]) -> None:
     """Say so where most of a class would count as one picture."""
     totals = Counter(photo.class_name for photo in photos)
     alike = [
-        f"{count} of {totals[name]} photos of {name}"
+        f"{number} of {totals[name]} photos of {name}"
         for group in sorted(_join_pairs(photos, pairs), key=len, reverse=True)
-        for name, count in Counter(photo.class_name for photo in group).items()
-        if count > max(2, ALIKE_SHARE * totals[name])
+        for name, number in Counter(photo.class_name for photo in group).items()
+        if number > max(2, ALIKE_SHARE * totals[name])
     ]
     across = sum(photos[first].class_name != photos[second].class_name for first, second in pairs)
     if across >= MANY_PAIRS:
