@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import predict
-from vision101.formats import write_review
+from vision101.formats import as_bars, as_line, write_review
 from vision101.photos.index import list_files
 from vision101.photos.reading import read_pixels
 from vision101.prediction import Prediction, load_classifier, predict_photo
@@ -178,6 +178,20 @@ def test_nothing_is_overwritten(flag, ask, painted_folder, tmp_path):
 def test_standard_input_cannot_be_listed_for_review(ask, tmp_path):
     with pytest.raises(predict.UserError, match="standard input"):
         ask("--review", tmp_path / "review.csv", "-")
+
+
+def test_lines_stay_within_a_terminal_where_names_allow():
+    long = "極楽鳥花" * 9  # of 72 columns
+    classes = [("ばら", 0.7), ("rose", 0.2), (long, 0.1)]
+    ended = "   70.0 %  not sure"
+    line = as_line(Prediction("花.jpg", classes, False, False), 90)
+    assert line == f"花.jpg  ばら{' ' * (80 - 6 - 2 - 4 - len(ended))}{ended}"
+    line = as_line(Prediction("花.jpg", classes[:2], False, False), 8)
+    assert line == f"花.jpg    ばら{ended}"
+    # A long name moves its own bar only.
+    *_, first, second, last = as_bars(Prediction("a", classes, True, False), 3).splitlines()
+    assert (first.index("%") + 2, second.index("%"), last.index("%")) == (57, 57, 46)
+    assert len(first) + 2 <= 80
 
 
 def test_review_lists_the_least_certain_first(tmp_path):

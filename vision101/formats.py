@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from unicodedata import combining, east_asian_width
 
 from vision101.files import write_table
 from vision101.prediction import Prediction
@@ -21,11 +22,13 @@ UNSURE, UNREADABLE = 0, 1
 def as_bars(prediction: Prediction, top: int) -> str:
     """Return several lines: the `top` most probable classes with bars, and any doubt in words."""
     classes = prediction.classes[:top]
-    width = max(len(class_name) for class_name, _ in classes)
+    # A longer name moves its own bar only.
+    width = max(_columns(class_name) for class_name, _ in classes)
+    width = min(width, TERMINAL_WIDTH - len("    100.0 %  ") - BAR_WIDTH)
     lines = ["", prediction.name]
     for class_name, probability in classes:
         bar = "█" * round(BAR_WIDTH * probability)
-        lines.append(f"  {class_name:{width}}  {100 * probability:5.1f} %  {bar}".rstrip())
+        lines.append(f"  {_fill(class_name, width)}  {100 * probability:5.1f} %  {bar}".rstrip())
     if prediction.out_of_distribution:
         lines.append("  Not sure: unlike the training photos; perhaps none of the classes.")
     elif not prediction.accepted:
@@ -34,15 +37,26 @@ def as_bars(prediction: Prediction, top: int) -> str:
 
 
 def as_line(prediction: Prediction, name_width: int) -> str:
-    """Return a line that is aligned with others, of 80 characters if the name leaves room."""
-    class_width = max(len(class_name) for class_name, _ in prediction.classes)
+    """Return a line that is aligned with others, of 80 columns if the names leave room."""
+    class_width = max(_columns(class_name) for class_name, _ in prediction.classes)
     class_name, confidence = prediction.classes[0]
     doubt = "" if prediction.accepted else "  not sure"
     if prediction.out_of_distribution:
         doubt = "  unlike the training photos"
-    rest = f"  {class_name:{class_width}}  {100 * confidence:5.1f} %{doubt}"
-    width = min(name_width, max(0, TERMINAL_WIDTH - len(rest)))
-    return f"{prediction.name:{width}}{rest}"
+    end = f"  {100 * confidence:5.1f} %{doubt}"
+    room = TERMINAL_WIDTH - len(end) - len("  ")
+    class_column = _fill(class_name, min(class_width, room - _columns(prediction.name)))
+    name_column = _fill(prediction.name, min(name_width, room - _columns(class_column)))
+    return f"{name_column}  {class_column}{end}"
+
+
+def _columns(text: str) -> int:
+    """Return how wide a terminal shows a text: East Asian characters take two columns."""
+    return sum(1 + (east_asian_width(c) in "WF") - bool(combining(c)) for c in text)
+
+
+def _fill(text: str, columns: int) -> str:
+    return text + " " * (columns - _columns(text))
 
 
 def summarize(counts: Counter, class_names: list[str]) -> str:
