@@ -1,11 +1,14 @@
 """Several processes that start at once on a fresh data/ folder all end well, and alike."""
 
+import os
 import subprocess
 import sys
 import tarfile
 
 import pytest
 from conftest import PROJECT
+
+from vision101.cli import INTERRUPTED_EXIT_CODE
 
 # Finds the photos of --data, indexes and splits them, and prints a hash of all that came of it.
 PROGRAM = """
@@ -43,3 +46,22 @@ def test_processes_at_once_find_the_same_photos(data, processes, painted_folder,
     assert not list((tmp_path / "data").rglob(".partial-*"))
     again = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     assert again.stdout.splitlines()[-1] == finished[0][0].splitlines()[-1]
+
+
+def test_ctrl_c_ends_with_a_line_of_its_own_below_what_the_terminal_shows():
+    pty = pytest.importorskip("pty")  # not on Windows
+    program = """
+import os, signal, time
+from vision101.cli import run_script
+
+def main():
+    os.write(2, b"^C")
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+run_script(main)
+"""
+    reader, terminal = pty.openpty()
+    finished = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, stderr=terminal)
+    assert os.read(reader, 1000).decode().splitlines() == ["^C", "-c: stopped"]
+    assert finished.returncode == INTERRUPTED_EXIT_CODE

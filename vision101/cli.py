@@ -298,6 +298,8 @@ def run_script(main: Callable[[], int | None]) -> None:
         message, code, on = "stopped", INTERRUPTED_EXIT_CODE, f"go on with: python {program}"
     if Run.unfinished:
         message += f"; {on} --resume {shown_path(Run.unfinished.folder)}"
-    # Libraries explain themselves in several lines; ours is one.
-    print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
+    # Libraries explain themselves in several lines; ours is one, and comes after the ^C that a
+    # terminal shows.
+    after = "\n" if interrupted.is_set() and sys.stderr.isatty() else ""
+    print(f"{after}{program}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
