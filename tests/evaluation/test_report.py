@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 import urllib.parse
+import warnings
 
 import numpy as np
 import pytest
 
 import train_cnn
 from vision101.errors import UserError
+from vision101.evaluation.embeddings import project_features
 from vision101.evaluation.evaluate import evaluate_model
 from vision101.evaluation.report import finish_run
 from vision101.finished_runs import read_run
@@ -60,6 +62,13 @@ def start_run(photo_folder, monkeypatch, tmp_path):
         return run, model, evaluation, examples["unseen"].inputs
 
     return start
+
+
+def test_features_that_are_all_the_same_have_a_place():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        places, share = project_features(np.ones((5, 3), np.float32))
+    assert np.isfinite(places).all() and share == 0
 
 
 def test_a_full_disk_costs_pictures_and_no_model(start_run, photo_folder, capsys):

@@ -94,6 +94,11 @@ def test_unusable_weights_are_usage_errors(weights, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_too_small_photos_are_named():
+    with pytest.raises(UserError, match="--image-size 16: too small for MobileNet; use 32 or more"):
+        build_backbone("MobileNet", "none", 16)
+
+
 def test_failed_download_offers_ways_on(monkeypatch, tmp_path):
     address = "http://127.0.0.1:1/resnet50_notop.h5"
 

@@ -109,13 +109,13 @@ def project_features(features: np.ndarray) -> tuple[np.ndarray, float]:
     from sklearn.decomposition import PCA
 
     analysis = PCA(2, svd_solver="full")
-    places = analysis.fit_transform(np.nan_to_num(features.astype(float)))
+    with np.errstate(invalid="ignore"):  # where all features are the same
+        places = analysis.fit_transform(np.nan_to_num(features.astype(float)))
     # An outlier, drawn at the edge, must not push all others into a corner.
     low, high = np.quantile(places, (0.02, 0.98), axis=0)
     room = np.array([WIDTH, HEIGHT]) - 2 * MARGIN
     places = MARGIN + room * ((places - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
-    shares = analysis.explained_variance_ratio_  # not a number where all features are the same
-    return places, float(np.nan_to_num(shares).sum())
+    return places, float(np.nan_to_num(analysis.explained_variance_ratio_).sum())
 
 
 def _tile_thumbnails(images: np.ndarray) -> np.ndarray:

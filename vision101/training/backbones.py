@@ -30,6 +30,7 @@ APPLICATIONS = {
     ),
 }
 
+SAFE_SIZE = 32  # pixels per side, that Keras promises for all of them; some take smaller photos
 
 # What a classifier may have on top of its features.
 HEAD_LAYERS = (
@@ -131,6 +132,10 @@ def _build_application(name: str, weights: str, image_size: int) -> keras.Model:
     # Keras raises a plain Exception where a download fails, and others where a file is no use.
     except Exception as error:
         reason = _first_line(error)
+        if image_size < SAFE_SIZE and isinstance(error, ValueError):
+            raise UserError(
+                f"--image-size {image_size}: too small for {name}; use {SAFE_SIZE} or more"
+            ) from error
         if weights == "imagenet":
             raise UserError(
                 f"the weights of {name} could not be downloaded ({reason}). Ways on: try again "
