@@ -100,7 +100,7 @@ def find_network(arguments: argparse.Namespace):
     if arguments.run:
         from vision101.prediction import load_classifier
 
-        classifier = load_classifier(arguments.run)
+        classifier = load_classifier(arguments.run, with_keras=True)
         network = cut_classifier(classifier.model, classifier.image_size, arguments.run.name)
         return network, (
             f"Features of the run {network.name}. It learned from some of these photos with their "

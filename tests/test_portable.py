@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import EXPORTS, PROJECT
 
+import explore
 from vision101.errors import UserError
 from vision101.evaluation.evaluate import evaluate_model
 from vision101.photos.index import index_photos, list_classes
@@ -125,6 +126,14 @@ def test_without_the_runtime_keras_answers_and_says_why(finished_run, monkeypatc
     classifier = load_classifier(finished_run[0])
     assert classifier.model.count_params() > 0
     assert "not installed" in classifier.fallback
+
+
+def test_explore_looks_through_the_network_of_a_run_that_has_a_portable_one(finished_run):
+    assert load_classifier(finished_run[0]).model is None
+    flags = SimpleNamespace(run=finished_run[0], skip_labels=False)
+    network, note = explore.find_network(flags)
+    assert network.model.output_shape[1:3] == (1, 1)
+    assert finished_run[0].name in note
 
 
 def test_a_model_that_cannot_be_exported_costs_a_line_and_no_run(examples, tmp_path, capsys):
