@@ -15,6 +15,7 @@ from conftest import EXPORTS, PROJECT
 
 import predict
 import train_cnn
+import train_transfer
 from vision101.cli import run_script as run_main
 from vision101.finished_runs import list_runs, read_run
 from vision101.photos.index import index_photos
@@ -352,6 +353,12 @@ def test_values_out_of_range_are_usage_errors(fail, flag, value):
     assert code == 2
     assert flag in line
     assert value in line
+
+
+@pytest.mark.parametrize(("script", "flags"), [(train_transfer, ()), (train_cnn, ("tuned",))])
+def test_a_batch_of_one_photo_is_refused_where_the_network_normalizes(fail, script, flags):
+    code, line = fail(script, "--batch-size", 1, *(f"--recipe={recipe}" for recipe in flags))
+    assert (code, "--batch-size" in line) == (2, True)
 
 
 def test_data_that_cannot_be_used_is_a_usage_error(fail, photo_folder, tmp_path):
