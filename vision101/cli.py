@@ -194,8 +194,7 @@ def parse_training_arguments(
     if arguments.use_split and arguments.per_class:
         parser.error("--per-class: says how to split, and --use-split not to; leave one out")
     recipe = recipes[vars(arguments).get("recipe", "")]
-    # Normalized alone, a photo gives zeros, or what does not hold later: of three classes, the
-    # tuned CNN got 100 % in training and 33 % in validation, where two photos a step gave 100 %.
+    # From single photos, the tuned CNN got 33 % in validation (100 % in training); from pairs, 100.
     if arguments.batch_size == 1 and getattr(recipe, "network", "") != "base_cnn":
         parser.error("--batch-size: batch normalization, which this network has, needs 2 or more")
     run = Path(vars(arguments).get("backbone", ""))
@@ -301,8 +300,7 @@ def run_script(main: Callable[[], int | None]) -> None:
         message, code, on = "stopped", INTERRUPTED_EXIT_CODE, f"go on with: python {program}"
     if Run.unfinished:
         message += f"; {on} --resume {shown_path(Run.unfinished.folder)}"
-    # Libraries explain themselves in several lines; ours is one, and comes after the ^C that a
-    # terminal shows.
+    # Libraries explain themselves in several lines; ours is one, below the terminal's ^C.
     after = "\n" if interrupted.is_set() and sys.stderr.isatty() else ""
     print(f"{after}{program}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

@@ -22,9 +22,8 @@ UNSURE, UNREADABLE = 0, 1
 def as_bars(prediction: Prediction, top: int) -> str:
     """Return several lines: the `top` most probable classes with bars, and any doubt in words."""
     classes = prediction.classes[:top]
-    # A longer name moves its own bar only.
-    width = max(_columns(class_name) for class_name, _ in classes)
-    width = min(width, TERMINAL_WIDTH - len("    100.0 %  ") - BAR_WIDTH)
+    room = TERMINAL_WIDTH - len("    100.0 %  ") - BAR_WIDTH  # a longer name moves its own bar only
+    width = min(room, max(_columns(class_name) for class_name, _ in classes))
     lines = ["", prediction.name]
     for class_name, probability in classes:
         bar = "█" * round(BAR_WIDTH * probability)

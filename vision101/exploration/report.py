@@ -78,8 +78,8 @@ def print_summary(folder: Path, found: Exploration) -> None:
     checked = found.label_check.accuracy is not None
     issues = f"{count(len(found.label_check.issues), 'label issue')}; " * checked
     say(
-        f"\n{photos} of {len(list_classes(found.photos))} classes: {issues}{pairs} of duplicates, "
-        f"{_count_across_classes(found.duplicates)} across classes; files to look at: "
+        f"\n{photos} of {len(list_classes(found.photos)):,} classes: {issues}{pairs} of "
+        f"duplicates, {_count_across_classes(found.duplicates)} across classes; files to look at: "
         f"{_count_kinds(found.problems) or 'none'}. {found.label_check.note}"
     )
     print("\nFor training:")
@@ -105,7 +105,7 @@ def _describe(finding: FileProblem | DuplicatePair | LabelIssue, folder: Path) -
 
 def _count_kinds(problems: list[FileProblem]) -> str:
     kinds = Counter(problem.kind for problem in problems).most_common()
-    return ", ".join(f"{count} {kind}" for kind, count in kinds)
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds)
 
 
 def _count_across_classes(pairs: list[DuplicatePair]) -> int:
