@@ -148,9 +148,9 @@ def test_a_model_that_accepts_nothing_says_so(start_run, capsys, check_page):
     run, model, evaluation, images = start_run("cnn", 1.0)
     finish_run(run, model, evaluation, images)
     shown = capsys.readouterr().out
-    assert "never reaches the confidence that the target accuracy of 100 % needs" in shown
+    assert "never confident enough to meet the target accuracy of 100 %" in shown
     text = check_page(run.folder / "report.html")
-    assert "none\nof the predictions is confident enough for the target accuracy of 100 %" in text
+    assert "no\nprediction is confident enough to meet the target accuracy of 100 %" in text
     for words in (shown, text):
         assert not re.search(r"confidence (below|of) 100", words)
 

@@ -53,7 +53,7 @@ def test_guessing_is_named_as_such_and_knows_unequal_classes():
 def test_a_model_that_is_never_sure_is_said_in_words():
     confidence = {"coverage": 0.0, "target_accuracy": 0.95, "threshold": 1.0}
     (sentence,) = describe_acceptance(confidence, CLASSES)
-    assert "never reaches the confidence that the target accuracy of 95 % needs" in sentence
+    assert "never confident enough to meet the target accuracy of 95 %" in sentence
     assert "100" not in sentence
 
 

@@ -68,7 +68,7 @@ def describe_acceptance(confidence: dict, never_accepted: Sequence[str]) -> list
     target = f"{100 * confidence['target_accuracy']:g} %"
     if not confidence["coverage"]:
         return [
-            f"It never reaches the confidence that the target accuracy of {target} needs: it is "
+            f"It is never confident enough to meet the target accuracy of {target}: it is "
             "not sure of any unseen photo, and leaves all of them to a person."
         ]
     accuracy = confidence["accepted_accuracy"]
@@ -163,5 +163,5 @@ def suggest_next_steps(page: str, predict: str, unseen: dict) -> list[str]:
     """
     steps = [f"Open {page}", f"Predict: {predict}"]
     if _measure_uncertainty(unseen) > UNCERTAIN_BY:
-        steps.append("Add photos of each class: so few leave much to chance")
+        steps.append("Add photos of each class: with so few, the score is partly luck")
     return steps
