@@ -65,9 +65,9 @@ def lay_out(content) -> str:
     from rich.console import Console  # which Keras brings, and predict.py does without
 
     width = shutil.get_terminal_size((WIDTH, 24)).columns
-    # Class names may look like markup or emoji: "[red]", ":rose:".
+    # Class names may look like markup: "[red]", ":rose:". In a notebook, rich would fill no file.
     plain = {"markup": False, "emoji": False, "highlight": False, "color_system": None}
-    console = Console(file=io.StringIO(), width=width, **plain)
+    console = Console(file=io.StringIO(), width=width, force_jupyter=False, **plain)
     if isinstance(content, str):
         content = content.replace(" %", f"{NO_BREAK}%").replace("± ", f"±{NO_BREAK}")
     console.print(content)
