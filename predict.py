@@ -36,6 +36,7 @@ from vision101.errors import UserError, shown_path
 from vision101.finished_runs import list_runs
 from vision101.incoming import list_names, read_photos
 from vision101.prediction import Classifier, Prediction, load_classifier, predict_photo
+from vision101.terminal import count
 
 TOP = 3  # classes to show: the predicted one, and what it might have been
 UNSURE_EXIT_CODE = 3
@@ -77,8 +78,8 @@ def main() -> int:
     if not arguments.json and (len(names) > 1 or arguments.watch):
         print(f"\n{formats.summarize(counts, classifier.class_names)}")
     for path, content in () if arguments.json else written.items():
-        count = counts.total() - counts[formats.UNREADABLE]
-        print(f"Wrote {shown_path(path)}: {count:,} photo{'s' * (count != 1)}, {content}")
+        photos = count(counts.total() - counts[formats.UNREADABLE], "photo")
+        print(f"Wrote {shown_path(path)}: {photos}, {content}")
     if counts[formats.UNREADABLE]:
         return FAILURE_EXIT_CODE
     return UNSURE_EXIT_CODE if arguments.fail_if_unsure and counts[formats.UNSURE] else 0

@@ -13,6 +13,7 @@ environment.py    what a user's machine sets for others, and scripts must not he
 errors.py         errors that a user can act on
 files.py          data/ and outputs/, atomic writes
 figures.py        Matplotlib, colours
+terminal.py       sentences, tables and progress bars
 pages.py          pages to read in a browser, from templates/
 runs.py           a run in the making, and the names of its files
 resume.py         a run that was interrupted goes on
@@ -21,6 +22,7 @@ portable.py       the model of a run for machines without TensorFlow
 prediction.py     a trained run asked about new photos
 incoming.py       the photos that predict.py is asked about
 formats.py        predictions as text, tables and JSON
+demo.py           the page of demo.py
 
 Importing this package, or a module of photos/, changes nothing and loads no TensorFlow.
 """

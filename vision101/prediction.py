@@ -1,4 +1,4 @@
-"""A trained run asked about new photos, and the list of those that a person should look at."""
+"""A trained run asked about new photos."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -4,14 +4,12 @@ The features are what the last layer decides from, so photos that lie close toge
 the model. One that lies among those of another class is a mistake, a wrong label, or a hard photo.
 """
 
-import keras
 import numpy as np
 from PIL import Image
 
-from vision101.evaluation.evaluate import BATCH_SIZE, Evaluation
+from vision101.evaluation.evaluate import Evaluation
 from vision101.pages import embed_picture, link_to
 from vision101.runs import Run
-from vision101.training.models import build_feature_model
 
 # More points would hide each other, and the thumbnails of so many take half a megabyte.
 PHOTO_LIMIT = 400
@@ -37,15 +35,12 @@ SHAPES = (
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c8c8c")
 
 
-def describe_embeddings(
-    run: Run, model: keras.Model, evaluation: Evaluation, images: np.ndarray
-) -> dict | None:
+def describe_embeddings(run: Run, evaluation: Evaluation, images: np.ndarray) -> dict | None:
     """Return what templates/embeddings.html shows of the unseen photos; None where they are too
     few. Of more than PHOTO_LIMIT, some are drawn at random, the same for all runs on one split.
 
     Args:
         run: A started run.
-        model: What was evaluated.
         evaluation: What `evaluate_model` returned.
         images: The unseen photos as the model gets them, uint8 (photos, height, width, 3), RGB.
     """
@@ -53,7 +48,7 @@ def describe_embeddings(
         return None
     count = min(PHOTO_LIMIT, len(images))
     chosen = np.sort(np.random.default_rng(0).choice(len(images), count, replace=False))
-    places, share = project_features(compute_features(model, images[chosen]))
+    places, share = project_features(evaluation.features["unseen"][chosen])
     names, probabilities = evaluation.class_names, evaluation.probabilities["unseen"]
     labels, predicted = evaluation.labels["unseen"].argmax(axis=1), probabilities.argmax(axis=1)
     points = []
@@ -85,16 +80,6 @@ def describe_embeddings(
 def _mark(label: int) -> dict[str, str]:
     colour = (label + label // len(SHAPES)) % len(COLOURS)
     return {"shape": SHAPES[label % len(SHAPES)], "colour": COLOURS[colour]}
-
-
-def compute_features(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Return what the last layer of a classifier of ours decides from, float32 (photos, channels),
-    for images, uint8 (photos, height, width, 3), RGB.
-    """
-    network = build_feature_model(model)
-    starts = range(0, len(images), BATCH_SIZE)
-    batches = [images[start : start + BATCH_SIZE].astype(np.float32) for start in starts]
-    return np.concatenate([keras.ops.convert_to_numpy(network(batch)) for batch in batches])
 
 
 def project_features(features: np.ndarray) -> tuple[np.ndarray, float]:

@@ -53,6 +53,7 @@ class Evaluation(NamedTuple):
         accepted: Whether the prediction counts, being confident enough, and the photo enough like
             those trained on: bool (photos,).
         detector: Tells photos that are unlike those trained on.
+        features: What the last layer decides from, float32 (photos, channels).
     """
 
     class_names: list[str]
@@ -65,6 +66,7 @@ class Evaluation(NamedTuple):
     probabilities: dict[str, np.ndarray]
     accepted: dict[str, np.ndarray]
     detector: OutOfDistributionDetector
+    features: dict[str, np.ndarray]
 
 
 def evaluate_model(
@@ -148,6 +150,7 @@ def evaluate_model(
         probabilities,
         accepted,
         detector,
+        features,
     )
 
 

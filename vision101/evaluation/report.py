@@ -66,7 +66,8 @@ def finish_run(
     run.finish(model, evaluation, results)
 
     other = find_run_on_split(run.folder.parent, beside, run.split) if beside else None
-    print_results(run, evaluation, other)
+    paragraphs = describe_evaluation(evaluation)
+    print_results(run, evaluation, paragraphs, other)
 
     newest = run.folder.parent == OUTPUTS_FOLDER  # where predict.py looks
     which = "" if newest else f"--run {quote(shown_path(run.folder))} "
@@ -74,23 +75,32 @@ def finish_run(
     steps = verdict.suggest_next_steps(
         shown_path(run.folder / PAGE_NAME), predict, results["unseen"]
     )
-    write_run_page(run, model, evaluation, images, results, other, steps[1:])
+    write_run_page(run, model, evaluation, images, results, paragraphs, other, steps[1:])
     export_model(run, model)
     run.remove_checkpoints()
     print("\nNext:", *steps, sep="\n- ")
 
 
-def print_results(run: Run, evaluation: Evaluation, other: FinishedRun | None) -> None:
+def describe_evaluation(evaluation: Evaluation) -> list[list[str]]:
+    """Return the verdict in two paragraphs: how good it is, and when it is sure."""
+    names, probabilities = evaluation.class_names, evaluation.probabilities["unseen"]
+    never = verdict.find_never_accepted(names, probabilities, evaluation.accepted["unseen"])
+    return [
+        verdict.describe_accuracy(names, evaluation.scores["unseen"]),
+        verdict.describe_acceptance(evaluation.confidence, never),
+    ]
+
+
+def print_results(
+    run: Run, evaluation: Evaluation, paragraphs: list[list[str]], other: FinishedRun | None
+) -> None:
     """Print the verdict on a run, a table of its scores, and what its training took."""
-    scores, names = evaluation.scores, evaluation.class_names
-    accepted, probabilities = evaluation.accepted["unseen"], evaluation.probabilities["unseen"]
     print()
-    say(*verdict.describe_accuracy(names, scores["unseen"]))
-    never = verdict.find_never_accepted(names, probabilities, accepted)
-    say(*verdict.describe_acceptance(evaluation.confidence, never))
+    for paragraph in paragraphs:
+        say(*paragraph)
     print()
     say(f"{run.title}, with 95 % intervals:")
-    print(lay_out(build_table(*verdict.tabulate_scores(scores))))
+    print(lay_out(build_table(*verdict.tabulate_scores(evaluation.scores))))
     print()
     seconds = sum(run.seconds.values())
     say(verdict.describe_training(len(run.split["train"]), run.best_epoch, run.epochs, seconds))
@@ -107,11 +117,12 @@ def write_run_page(
     evaluation: Evaluation,
     images: np.ndarray,
     results: dict,
+    paragraphs: list[list[str]],
     other: FinishedRun | None,
     next_steps: list[str],
 ) -> None:
     """Draw all pictures of a run, and write its page. Beside the arguments of `finish_run`, it
-    takes what `results.json` holds, the run to show beside this one, and what to do next.
+    takes what `results.json` holds, the verdict, the run to show beside it, and what to do next.
     """
     print("Drawing pictures")
     pictures = {
@@ -128,7 +139,6 @@ def write_run_page(
     by_confidence = np.argsort(-confidences, kind="stable")
     mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]
     uncertain = by_confidence[right[by_confidence]][::-1][:UNCERTAIN_SHOWN]
-    never = verdict.find_never_accepted(names, probabilities, evaluation.accepted["unseen"])
     print("Explaining predictions (Grad-CAM)")
     write_report(
         run.folder / PAGE_NAME,
@@ -137,8 +147,7 @@ def write_run_page(
         folder=shown_path(run.folder),
         quote=quote,
         results=results,
-        verdict=verdict.describe_accuracy(names, results["unseen"])
-        + verdict.describe_acceptance(evaluation.confidence, never),
+        verdict=sum(paragraphs, []),
         guessing=verdict.guess_accuracy(results["unseen"]),
         scores=verdict.tabulate_scores(evaluation.scores),
         next_steps=next_steps,
@@ -152,7 +161,7 @@ def write_run_page(
         mistake_count=int((~right).sum()),
         mistakes=explain_predictions(run, model, evaluation, images, mistakes),
         uncertain=explain_predictions(run, model, evaluation, images, uncertain),
-        embeddings=describe_embeddings(run, model, evaluation, images),
+        embeddings=describe_embeddings(run, evaluation, images),
     )
 
 
