@@ -97,10 +97,10 @@ def main() -> None:
         place = Workplace(Path(folder), arguments.seed)
         serve_flowers(place.folder)
         columns = ("kills", "unchanged", "started", "equal", "no traceback")
-        rows = {name: kill(place, name, arguments.kills) for name in arguments.scripts}
-    print(f"{'':18}" + "".join(f"{column:>14}" for column in columns))
-    for name, counts in rows.items():
-        print(f"{name:18}" + "".join(f"{counts[column]:>14}" for column in columns))
+        print(f"{'':18}" + "".join(f"{column:>14}" for column in columns))
+        for name in arguments.scripts:  # a row as soon as it is known: they take half an hour each
+            counts = kill(place, name, arguments.kills)
+            print(f"{name:18}" + "".join(f"{counts[column]:>14}" for column in columns), flush=True)
 
 
 def kill(place: Workplace, name: str, kills: int) -> dict[str, str]:
