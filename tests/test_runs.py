@@ -182,11 +182,16 @@ def pack_bomb(path, member: str) -> None:
             if member == "config":
                 for _ in range(DESCRIPTION_BYTES // 10**6 + 1):
                     file.write(b" " * 10**6)
+            elif member == "layers":
+                layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4321, 3)]
+                model = keras.Sequential([*layers, keras.layers.Conv2D(4321, 3)])
+                config = json.dumps(keras.saving.serialize_keras_object(model))
+                file.write(config.replace("4321", "43210").encode())
         content = weights.getvalue()
         archive.writestr("model.weights.h5", content + b"\0" * 10**8 * (member == "weights"))
 
 
-@pytest.mark.parametrize("member", ["config", "weights", "arrays"])
+@pytest.mark.parametrize("member", ["config", "weights", "arrays", "layers"])
 def test_what_unpacks_to_gigabytes_is_not_unpacked(run_folder, member, monkeypatch):
     monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("was loaded"))
     forget_checksum(run_folder)

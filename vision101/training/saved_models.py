@@ -1,6 +1,8 @@
 """Saved Keras models, which may be damaged or made to do harm: looked at before they are loaded."""
 
 import contextlib
+import json
+import math
 import zipfile
 from pathlib import Path
 
@@ -19,6 +21,8 @@ def load_model(path: Path, weights_bytes: int = WEIGHTS_BYTES) -> keras.Model:
     ValueError where it is too large, or weights are NaN or infinite, and anything on damage.
     """
     check_sizes(path, weights_bytes)
+    if zipfile.is_zipfile(path):
+        _compare(4 * _count_described_weights(path), weights_bytes, "WEIGHTS_BYTES")
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise ValueError("weights are NaN or infinite")
@@ -41,6 +45,17 @@ def check_sizes(path: Path, weights_bytes: int = WEIGHTS_BYTES) -> None:
         claimed = []  # arrays inside may be compressed once more
         weights.visititems(lambda _, item: claimed.append(getattr(item, "nbytes", 0)))
         _compare(sum(claimed), weights_bytes, "WEIGHTS_BYTES")
+
+
+def _count_described_weights(path: Path) -> int:
+    """Return how many weights the description in a .keras file asks for, without making them: a
+    kilobyte may describe layers of terabytes.
+    """
+    with zipfile.ZipFile(path) as archive:
+        description = json.loads(archive.read("config.json"))
+    with keras.StatelessScope(initialize_variables=False):  # weights have shapes, and no values
+        model = keras.saving.deserialize_keras_object(description, safe_mode=True)
+    return sum(math.prod(weights.shape) for weights in model.variables)
 
 
 def _compare(size: int, limit: int, name: str) -> None:
