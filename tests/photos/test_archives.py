@@ -93,6 +93,10 @@ def test_a_zip_that_lists_fewer_files_than_it_holds_is_refused(tmp_path):
     content[last_but_one + 32] = 46 + len(FILES[-1][0])  # a comment that swallows the last entry
     (tmp_path / "a.zip").write_bytes(content)
     assert "16 files should be there, 15 are listed" in refusal(tmp_path / "a.zip")
+    end = content.rindex(b"PK\x05\x06") + 4
+    content[end:] = bytes(len(content) - end)  # a zip of nothing, by its end
+    (tmp_path / "b.zip").write_bytes(content)
+    assert "an archive of no files" in refusal(tmp_path / "b.zip")
 
 
 def test_names_that_no_disk_takes_are_the_archives_fault(tmp_path):

@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -128,15 +129,15 @@ def read_peak_memory() -> int:
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) // 1024
 
 
-def read_damaged(kind: str, count: int, folder: Path) -> tuple[str, int]:
-    """Read damaged files in this process, which ends where one takes too long. Return the name of
-    the one that took the most memory, and the memory in megabytes.
+def read_damaged(kind: str, count: int, folder: Path) -> tuple[float, int, str]:
+    """Read damaged files in this process, which ends where one takes too long. Return the CPU
+    seconds of the slowest, the most memory, in megabytes, and the name of the one that took it.
     """
     make, read = {
         "pictures": (draw_pictures, read_picture),
         "archives": (pack_archives, read_archive),
     }[kind]
-    whole, worst, peak = make(), "", 0
+    whole, worst, peak, slowest = make(), "", 0, 0.0
     for content, path in ((content, folder / name) for name, content in whole.items()):
         path.write_bytes(content)
         read(path)
@@ -146,16 +147,18 @@ def read_damaged(kind: str, count: int, folder: Path) -> tuple[str, int]:
         path = folder / f"{number}-{name}"
         path.write_bytes(damage(whole[name], chance))
         signal.alarm(SECONDS_PER_FILE)
+        start = time.process_time()
         try:
             read(path)
         except Exception as error:
             raise AssertionError(f"{path}: {error!r}") from error
         signal.alarm(0)
+        slowest = max(slowest, time.process_time() - start)
         used = read_peak_memory()
         if used > peak:
             worst, peak = path.name, used
         path.unlink()
-    return worst, peak
+    return slowest, peak, worst
 
 
 @pytest.mark.parametrize("kind", ["pictures", "archives"])
@@ -164,9 +167,9 @@ def test_damaged_files_are_read_or_refused(kind, request, tmp_path):
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
         job = pool.submit(read_damaged, kind, request.config.getoption("--fuzz"), tmp_path)
         try:
-            worst, megabytes = job.result()
+            seconds, megabytes, worst = job.result()
         except concurrent.futures.process.BrokenProcessPool:
             left = [path.name for path in tmp_path.glob("*-*")]
             pytest.fail(f"{left} took over {SECONDS_PER_FILE} s, or ended the process")
-    print(f"\n{kind}: at most {megabytes} MB, reached by {worst}")
+    print(f"\n{kind}: at most {seconds:.2f} CPU s, and {megabytes} MB, reached by {worst}")
     assert megabytes < MEGABYTES

@@ -100,6 +100,8 @@ def _write_members(
         target.parent.mkdir(parents=True, exist_ok=True)
         with content, target.open("wb") as file:
             shutil.copyfileobj(content, file, BLOCK_BYTES)
+    if not written:  # a zip whose end was cleared is a valid one of nothing
+        raise UserError("an archive of no files; fetch it again, or pack it again")
     if twice:
         names = f"{len(twice)} names are in the archive twice ({shown_name(twice[0])})"
         print(f"{names}: the last files were taken.")
