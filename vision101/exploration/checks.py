@@ -20,7 +20,7 @@ FOLDS = 5
 
 # Inverse strength of the classifier's regularisation, on standardised features. A weaker one
 # overfits wrong labels and so finds fewer of them: with 5 % of tf_flowers' labels flipped, 0.003
-# found about nine in ten, and two in three of its label issues were flipped ones.
+# found about nine in ten, and six in ten of its label issues were flipped ones.
 INVERSE_REGULARIZATION = 0.003
 
 
