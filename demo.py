@@ -12,7 +12,6 @@ import argparse
 import logging
 import os
 import socket
-import sys
 from pathlib import Path
 
 from vision101.cli import ArgumentParser, add_output_argument, integer_from, run_script
@@ -36,8 +35,6 @@ def main() -> None:
             f"needs the package {error.name}: pip install -r requirements-demo.txt"
         ) from error
     classifier = load_classifier(run_folder)
-    if classifier.fallback:
-        print(f"Keras predicts, which takes longer: {classifier.fallback}", file=sys.stderr)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
     with listen(arguments.port) as listener:
         port = listener.getsockname()[1]

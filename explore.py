@@ -79,7 +79,7 @@ def main() -> None:
 
     # All of it on one page.
     print("Writing the page")
-    plots.plot_findings(folder, duplicates, label_check.issues, title)
+    plots.plot_findings(folder, photos, duplicates, label_check.issues, title)
     found = report.Exploration(
         title, photos, measurements, advice, problems, duplicates, label_check
     )

@@ -57,8 +57,6 @@ def main() -> int:
         print("Loading TensorFlow", file=sys.stderr)
     run_folder = arguments.run or list_runs(arguments.output_dir)[-1]
     classifier = load_classifier(run_folder, with_keras=bool(arguments.explain))
-    if classifier.fallback:
-        print(f"Keras predicts, which takes longer: {classifier.fallback}", file=sys.stderr)
     if not arguments.json:
         print(f"Model: {shown_path(run_folder)}")
         if classifier.run.config["painted"]:

@@ -263,7 +263,7 @@ def test_it_starts_without_tensorflow_and_ends_with_one_line():
         "import atexit, sys, demo\n"
         "from types import SimpleNamespace\n"
         "from vision101 import prediction\n"
-        "prediction.load_classifier = lambda folder: SimpleNamespace(fallback='')\n"
+        "prediction.load_classifier = lambda folder: SimpleNamespace()\n"
         "demo.list_runs = lambda output_folder: ['a run']\n"
         "sys.argv = ['demo.py', '--port', '0']\n"
         "heavy = {'tensorflow', 'keras', 'sklearn', 'pandas', 'scipy', 'matplotlib'}\n"

@@ -111,21 +111,22 @@ def test_without_a_portable_model_keras_answers_and_says_why(finished_run, conte
         load_portable_model(SimpleNamespace(folder=tmp_path, results={}))
 
 
-def test_a_portable_model_that_was_changed_is_not_used(finished_run, tmp_path):
+def test_a_portable_model_that_was_changed_is_not_used(finished_run, tmp_path, capsys):
     run = shutil.copytree(finished_run[0], tmp_path / "run")
     content = bytearray((run / PORTABLE_NAME).read_bytes())
     content[len(content) // 2] ^= 1
     (run / PORTABLE_NAME).write_bytes(content)
     classifier = load_classifier(run)
     assert classifier.model is not None
-    assert "changed or damaged" in classifier.fallback
+    assert "Keras predicts, which takes longer: " in (told := capsys.readouterr().err)
+    assert "changed or damaged" in told
 
 
-def test_without_the_runtime_keras_answers_and_says_why(finished_run, monkeypatch):
+def test_without_the_runtime_keras_answers_and_says_why(finished_run, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     classifier = load_classifier(finished_run[0])
     assert classifier.model.count_params() > 0
-    assert "not installed" in classifier.fallback
+    assert "not installed" in capsys.readouterr().err
 
 
 def test_explore_looks_through_the_network_of_a_run_that_has_a_portable_one(finished_run):

@@ -9,6 +9,7 @@ import os
 import textwrap
 import unicodedata
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 # Notebooks name a backend of their own. Where that is not installed, importing Matplotlib fails.
@@ -72,17 +73,27 @@ def name_classes(class_names: list[str]) -> dict[str, str]:
 
 def wrap(text: str, width: int, lines: int = 2) -> str:
     """Wrap a text at words, to lines of at most so many characters, with ? for what no installed
-    font can write. If it takes too many lines, … stands for its middle: names that start alike
-    often differ at their ends.
+    font can write. If it does not fit, … stands for words of its middle, or else letters: names
+    that start alike often differ at their ends.
     """
-    if any(unicodedata.east_asian_width(each) in "WF" for each in text):
-        width //= 2  # each of these takes the room of two
+    wide = any(unicodedata.east_asian_width(each) in "WF" for each in text)
+    width //= 1 + wide  # each of these takes the room of two, and a line may end anywhere
     text = "".join(each if each in _known_characters() else "?" for each in text)
-    shortened, half = text, len(text) // 2
-    while len(wrapped := textwrap.wrap(shortened, width)) > lines:
-        half -= 1
-        shortened = f"{text[:half].rstrip()}…{text[-half:].lstrip()}"
+    for shortened in _shorten(text):
+        wrapped = textwrap.wrap(shortened, width, break_long_words=wide)
+        if len(wrapped) <= lines and all(len(line) <= width for line in wrapped):
+            break
     return "\n".join(wrapped)
+
+
+def _shorten(text: str) -> Iterator[str]:
+    """Yield a text, and then ever less of it."""
+    yield text
+    words = text.split()
+    for kept in range(len(words) - 1, 1, -1):
+        yield " ".join([*words[: kept // 2], "…", *words[kept // 2 - kept :]])
+    for half in range(len(text) // 2 - 1, 0, -1):
+        yield f"{text[:half].rstrip()}…{text[-half:].lstrip()}"
 
 
 def save_figure(figure: plt.Figure, path: Path) -> bytes:

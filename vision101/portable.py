@@ -8,6 +8,7 @@ on computers, phones and in browsers.
 
 import contextlib
 import hashlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ def export_model(run: Run | FinishedRun, model) -> None:
     size = run.config["image_size"]
     photo = keras.InputSpec("float32", (1, size, size, 3), name="photo")
     try:
-        with write_atomically(run.folder / PORTABLE_NAME) as temporary, _silence_native_code():
+        with write_atomically(run.folder / PORTABLE_NAME) as temporary, _silence_converter():
             network.export(temporary, format="litert", verbose=False, input_signature=[photo])
             sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
         results = read_json(run.folder / RESULTS_NAME)
@@ -63,7 +64,7 @@ def load_portable_model(run: FinishedRun) -> Callable[[np.ndarray], list[np.ndar
     except ImportError as error:
         raise UserError("ai-edge-litert is not installed, or not for this system") from error
     try:
-        with _silence_native_code():
+        with _silence_converter():
             interpreter = Interpreter(str(path), num_threads=1)
             interpreter.allocate_tensors()
         run_network = interpreter.get_signature_runner()
@@ -82,10 +83,13 @@ def load_portable_model(run: FinishedRun) -> Callable[[np.ndarray], list[np.ndar
 
 
 @contextlib.contextmanager
-def _silence_native_code() -> Iterator[None]:
-    """Drop what C++ code writes to the process's stderr, past Python, inside the `with`: LiteRT and
-    its converter tell of every step, and have no setting for that.
+def _silence_converter() -> Iterator[None]:
+    """Drop inside the `with` what LiteRT and its converter tell of every step: C++ code, which has
+    no setting for that, on the process's stderr, past Python, and TensorFlow to its logger.
     """
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     sys.stderr.flush()
     terminal = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -93,6 +97,7 @@ def _silence_native_code() -> Iterator[None]:
     try:
         yield
     finally:
+        logger.setLevel(level)
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(nowhere)

@@ -1,5 +1,6 @@
 """A trained run asked about new photos."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +31,6 @@ class Classifier(NamedTuple):
     run: FinishedRun
     model: object  # its Keras model; None where the portable one predicts
     call: Callable[[np.ndarray], list[np.ndarray]]  # from images to probabilities and features
-    fallback: str  # why Keras predicts and not the portable model; "" if nothing is wrong with it
     class_names: list[str]  # in the order of the model's outputs
     image_size: int  # side of the square images that it takes, in pixels
     threshold: float  # confidence from which a prediction is accepted, 0-1
@@ -47,17 +47,17 @@ class Prediction(NamedTuple):
 
 
 def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
-    """Load the network of a complete run: the portable one, if it can be used here, else Keras's,
-    which `with_keras` asks for in any case. Raises UserError where it is no complete run, a file is
-    damaged, or Keras is needed and missing.
+    """Load the network of a complete run: the portable one, if it can be used here, else, with a
+    line that says why, Keras's, which `with_keras` asks for in any case. Raises UserError where it
+    is no complete run, a file is damaged, or Keras is needed and missing.
     """
     run = read_run(folder)
     class_names, image_size = run.config["class_names"], run.config["image_size"]
-    model, call, fallback = None, None, ""
+    model, call = None, None
     try:
         call = None if with_keras else load_portable_model(run)
     except UserError as error:
-        fallback = str(error)
+        print(f"Keras predicts, which takes longer: {error}", file=sys.stderr, flush=True)
     if call is None:
         model, call = _load_keras_model(run)
     with refuse_damage(folder / (MODEL_NAME if model else PORTABLE_NAME), "used"):
@@ -75,7 +75,7 @@ def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
         if not all(np.isfinite(array).all() for array in detector):
             raise ValueError("it holds NaN or infinite numbers")
     threshold = run.results["confidence"]["threshold"]
-    return Classifier(run, model, call, fallback, class_names, image_size, threshold, detector)
+    return Classifier(run, model, call, class_names, image_size, threshold, detector)
 
 
 def _load_keras_model(run: FinishedRun) -> tuple[object, Callable[[np.ndarray], list[np.ndarray]]]:

@@ -206,7 +206,7 @@ def test_verdict_counts_the_pairs_of_all_splits(run_compare, tmp_path):
     shown = run_compare("--output-dir", tmp_path).out
     assert shown.count("its lead may be chance") == 3
     over_seeds = (
-        "better is best, with 97.5 ± 0.0 % balanced accuracy over 3 seeds; ahead of worse on"
+        "better has the best mean, 97.5 ± 0.0 % balanced accuracy over 3 seeds; ahead of worse on"
     )
     assert f"{over_seeds} 3 of 3 shared seeds." in " ".join(shown.split())
     together = read_page(tmp_path)

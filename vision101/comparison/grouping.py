@@ -37,7 +37,8 @@ def group_by_split(runs: list[ComparedRun]) -> dict[str, list[ComparedRun]]:
     splits = {}
     keys = ((runs[0].photos_name, runs[0].config["seed"], key) for key, runs in groups.items())
     for photos, seed, split_hash in sorted(keys):
-        heading = f"{photos}, seed {seed}"
+        per_class = groups[split_hash][0].config.get("per_class")
+        heading = f"{photos}, seed {seed}" + (f", {per_class} of each class" if per_class else "")
         heading += f", split {split_hash[:8]}" if heading in splits else ""
         splits[heading] = _tell_apart(groups[split_hash], "name", "target_accuracy")
     return splits

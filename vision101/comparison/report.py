@@ -201,12 +201,15 @@ def _judge_best_recipe(groups: list[SeedGroup]) -> str:
     """Return the verdict on recipes, of which the first one has the best mean."""
     best, *others = groups
     (mean, *_), seeds = _format_scores(best.scores, []), count(len(best.scores), "seed")
-    verdict = f"{best.title} is best, with {mean} % balanced accuracy over {seeds}"
+    lead = "has the best mean," if others else "has"
+    verdict = f"{best.title} {lead} {mean} % balanced accuracy over {seeds}"
     for other in others[:1]:
         shared = best.scores.keys() & other.scores.keys()
         ahead = sum(best.scores[seed] > other.scores[seed] for seed in shared)
-        if shared:
-            verdict += f"; ahead of {other.title} on {ahead} of {count(len(shared), 'shared seed')}"
+        if len(shared) > 1:
+            verdict += f"; ahead of {other.title} on {ahead} of {len(shared)} shared seeds"
+        else:
+            verdict += f"; too few seeds are shared with {other.title} to say that it is better"
     return f"{verdict}."
 
 

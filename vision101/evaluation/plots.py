@@ -17,6 +17,7 @@ from vision101.evaluation.calibration import (
 from vision101.evaluation.evaluate import Evaluation
 from vision101.evaluation.grad_cam import compute_grad_cam, overlay_heatmap
 from vision101.evaluation.scores import binomial_interval
+from vision101.evaluation.verdict import find_fine_tuning
 from vision101.figures import (
     BLUE,
     HEAT_COLOURS,
@@ -54,18 +55,20 @@ def plot_curves(run: Run) -> bytes:
             axes.plot(epochs, values, marker=marker, label=label, linewidth=2, **style)
         best = f"best epoch ({run.best_epoch})"
         axes.axvline(run.best_epoch, color="0.5", linestyle=":", label=best)
-        if run.config.get("fine_tune") and run.epochs > run.config["epochs"]:
-            label = f"fine-tuning, from epoch {run.config['epochs'] + 1} on"
-            axes.axvspan(run.config["epochs"] + 0.5, run.epochs, color="0.9", label=label)
+        if first := find_fine_tuning(run):
+            label = f"fine-tuning, from epoch {first} on"
+            axes.axvspan(first - 0.5, run.epochs, color="0.9", label=label)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
     accuracy_axes.set(title="Accuracy", ylabel="accuracy (%)", ylim=(0, 102))
     # One wild epoch, often the first, must not flatten all others.
     losses = np.nan_to_num(run.history["loss"] + run.history["val_loss"])
     highest = max(1e-6, min(losses.max(), 2 * np.quantile(losses, 0.9, method="lower")))
-    cut_off = (losses > highest).sum()
-    note = f" (above {highest:.2g}: {cut_off} cut off, up to {losses.max():.2g})" if cut_off else ""
+    cut_off = (losses > 1.05 * highest).reshape(2, -1).any(axis=0).sum()
+    most = np.format_float_positional(losses.max(), precision=2, fractional=False, trim="-")
+    note = f" ({cut_off} of {run.epochs} epochs cut off, up to {most})" if cut_off else ""
     loss_axes.set(title=f"Loss{note}", ylabel="cross-entropy (nats)", ylim=(0, 1.05 * highest))
+    loss_axes.yaxis.set_major_formatter("{x:,.10g}")
     return _save(figure, run, "curves")
 
 
@@ -188,14 +191,13 @@ def plot_side_by_side(run: Run, evaluation: Evaluation, other: FinishedRun) -> b
     histories = (other.read_history(), run.history)
     all_scores = (other.results["unseen"], evaluation.scores["unseen"])
     labels = []
-    for row, (colour, one) in enumerate(((BLUE, other), (VERMILION, run))):
+    for row, (one, colours) in enumerate(((other, ("0.35", "0.6")), (run, (BLUE, ORANGE)))):
         # How long it was trained: a short trial of a recipe is not what the recipe can do.
         epochs = range(1, 1 + len(histories[row]["accuracy"]))
         how = f"{len(epochs)} epoch{'s'[len(epochs) == 1 :]}, {one.config['image_size']} pixels"
-        labels.append(f"{wrap(one.title.replace('_', ' '), 24)}\n{how}")
-        for key, style, label in (
-            ("accuracy", "-", f"{one.title}, training"),
-            ("val_accuracy", "--", f"{one.title}, validation"),
+        for key, style, colour, label in (
+            ("accuracy", "-", colours[0], f"{one.title}, training"),
+            ("val_accuracy", "--", colours[1], f"{one.title}, validation"),
         ):
             values = 100 * np.array(histories[row][key])
             style = "o" if len(values) == 1 else style
@@ -203,17 +205,16 @@ def plot_side_by_side(run: Run, evaluation: Evaluation, other: FinishedRun) -> b
         score = 100 * all_scores[row]["balanced_accuracy"]
         low, high = (100 * end for end in all_scores[row]["balanced_accuracy_interval"])
         errors = [[score - low], [high - score]]
-        score_axes.barh(row, score, xerr=errors, color=colour, capsize=6)
-        # Above the bar, since the interval may take its middle.
-        text, box = f"{score:.1f} % ({low:.0f} to {high:.0f})", {"color": "white", "pad": 1}
-        score_axes.text(2, row - 0.44, text, va="bottom", bbox=box)
+        score_axes.errorbar(score, row, xerr=errors, color=colours[0], fmt="o", ms=8, capsize=6)
+        name = wrap(one.title.replace("_", " "), 24)
+        labels.append(f"{name}\n{how}\n{score:.1f} % ({low:.0f} to {high:.0f})")
     curve_axes.set(title="Accuracy", xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
     curve_axes.xaxis.get_major_locator().set_params(integer=True)
     guessing = 100 / len(evaluation.class_names)
     label = f"guessing ({guessing:.1f} %)"
     score_axes.axvline(guessing, color="black", linestyle=":", label=label)
     label = "balanced accuracy (%), with 95 % interval"
-    score_axes.set(title="Unseen photos", xlabel=label, xlim=(0, 102), ylim=(1.5, -0.65))
+    score_axes.set(title="Unseen photos", xlabel=label, xlim=(0, 102), ylim=(1.5, -0.5))
     score_axes.set_yticks(range(2), labels)
     return _save(figure, run, "side-by-side")
 

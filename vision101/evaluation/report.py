@@ -102,8 +102,7 @@ def print_results(
     say(f"{run.title}, with 95 % intervals:")
     print(lay_out(build_table(*verdict.tabulate_scores(evaluation.scores))))
     print()
-    seconds = sum(run.seconds.values())
-    say(verdict.describe_training(len(run.split["train"]), run.best_epoch, run.epochs, seconds))
+    say(verdict.describe_training(run))
     if other:
         unseen = other.results["unseen"]
         right, interval = unseen["accuracy"], unseen["accuracy_interval"]
@@ -152,6 +151,7 @@ def write_run_page(
         scores=verdict.tabulate_scores(evaluation.scores),
         next_steps=next_steps,
         training_photos=len(run.split["train"]),
+        training=verdict.describe_training(run),
         sentences=verdict.describe_reliability(results),
         subsets=EVALUATED_SUBSETS,
         pictures=pictures,

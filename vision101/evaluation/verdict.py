@@ -1,4 +1,4 @@
-"""The verdict on a model, in sentences: numbers in, text out, for the terminal and the pages.
+"""The verdict on a model, in sentences, for the terminal and the pages.
 
 Shares are 0-1, intervals are those of 95 %, and `unseen` and `confidence` are those entries of
 `results.json`.
@@ -8,11 +8,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vision101.runs import Run
 from vision101.terminal import count, format_seconds
 
 # A score that may be off by more than this share, for chance in which photos were picked, needs a
 # warning beside it. With a score of 87 %, it takes 220 photos to stay below.
 UNCERTAIN_BY = 0.05
+
+# From guessing to all right, a model that comes no farther than this share learned hardly anything.
+LEARNED_LITTLE = 0.1
+# A class that is predicted for more photos than it has, by this share of all, hides the others.
+FAVOURED_BY = 0.3
 
 # Classes that a sentence names before it counts the others.
 NAMED_CLASSES = 3
@@ -37,8 +43,8 @@ def guess_accuracy(unseen: dict) -> float:
 
 
 def describe_accuracy(class_names: list[str], unseen: dict) -> list[str]:
-    """Return the verdict: how many unseen photos are right, beside guessing; and where few photos
-    leave that uncertain, that.
+    """Return the verdict: how many unseen photos are right, beside guessing; where nearly all are
+    taken for one class, that; and where few photos leave the score uncertain, that.
     """
     first, *others = class_names
     classes = f"{first} and {others[0] if len(others) == 1 else f'{len(others):,} other classes'}"
@@ -50,6 +56,13 @@ def describe_accuracy(class_names: list[str], unseen: dict) -> list[str]:
     ]
     if interval[0] <= guess:
         sentences.append("It may be no better than guessing.")
+    elif unseen["accuracy"] - guess < LEARNED_LITTLE * (1 - guess):
+        sentences.append("It is hardly better than guessing.")
+    true, predicted = (np.sum(unseen["confusion"], axis) / unseen["count"] for axis in (1, 0))
+    favourite = (predicted - true).argmax()
+    called, are = (format_percent(shares[favourite]) for shares in (predicted, true))
+    if predicted[favourite] - true[favourite] > FAVOURED_BY or called == "100 %":
+        sentences.append(f"It calls {called} of photos {class_names[favourite]}; {are} are.")
     if (points := _measure_uncertainty(unseen)) > UNCERTAIN_BY:
         photos = count(unseen["count"], "unseen photo")
         sentences.append(f"{photos}: this score is uncertain by ± {100 * points:.0f} points.")
@@ -119,12 +132,21 @@ def tabulate_scores(scores: dict[str, dict]) -> tuple[list[str], list[list[str]]
     return headings, rows
 
 
-def describe_training(photos: int, best_epoch: int, epochs: int, seconds: float) -> str:
-    """Return what the training took; `seconds` are those of the whole run."""
-    return (
-        f"Trained on {count(photos, 'photo')}; the best of {count(epochs, 'epoch')} was number "
-        f"{best_epoch}; {format_seconds(seconds)} in all."
-    )
+def describe_training(run: Run) -> str:
+    """Return what the training of a run took, and which of its epochs was the best."""
+    photos, epochs = count(len(run.split["train"]), "photo"), f"{run.epochs:,} epochs"
+    best = f"the best of {epochs} was number {run.best_epoch}" if run.epochs > 1 else "one epoch"
+    seconds = format_seconds(sum(run.seconds.values()))
+    sentence = f"Trained on {photos}; {best}; {seconds} in all."
+    if run.best_epoch < (first := find_fine_tuning(run)):
+        sentence += f" Fine-tuning, from epoch {first} on, did not help: the model is from before."
+    return sentence
+
+
+def find_fine_tuning(run: Run) -> int:
+    """Return the epoch with which fine-tuning began, counted from 1; 0 where it did not."""
+    first = run.config["epochs"] + 1 if run.config.get("fine_tune") else 0
+    return first if run.epochs >= first else 0
 
 
 def describe_reliability(results: dict) -> list[str]:

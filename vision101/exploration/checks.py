@@ -33,7 +33,7 @@ class FileProblem(NamedTuple):
 
 
 class LabelIssue(NamedTuple):
-    """A photo whose label is probably wrong."""
+    """A photo whose label a person should check."""
 
     photo: Photo
     suggested: str  # the class that the classifier takes it for

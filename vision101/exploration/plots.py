@@ -51,14 +51,15 @@ def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) 
     _plot_counts(folder, photos, title)
     _plot_sizes(folder, photos, image_size, title)
     generator = np.random.default_rng(0)
-    classes, cells = find_largest_classes(photos), []
+    classes, some = find_largest_classes(photos)
+    cells = []
     for positions in classes.values():
         chosen = [photos[i] for i in generator.permutation(positions)[:SAMPLES_OF_CLASS]]
         for photo in chosen:
             with expect_unchanged(photo):
                 cells.append((read_pixels(photo.path, SAMPLE_SIZE, photo.white), "", "black"))
         cells += [None] * (SAMPLES_OF_CLASS - len(chosen))
-    heading = f"{title}: some of each class"
+    heading = f"{title}: photos of each class, drawn at random{some}"
     _plot_gallery(folder, "samples", heading, cells, SAMPLES_OF_CLASS, list(classes))
 
 
@@ -75,37 +76,45 @@ def plot_measurements(
 
 
 def plot_findings(
-    folder: Path, duplicates: list[DuplicatePair], issues: list[LabelIssue], title: str
+    folder: Path,
+    photos: list[Photo],
+    duplicates: list[DuplicatePair],
+    issues: list[LabelIssue],
+    title: str,
 ) -> None:
     """Plot the first duplicates and label issues, if any, as a person should look at them:
     `duplicates.png` and `label_issues.png` in `plots/`. Errors are those of `plot_photos`.
     """
-    cells = []
+    cells, names = [], name_classes(list_classes(photos))
     for pair in duplicates[:PAIRS_SHOWN]:
         colour = VERMILION if pair.across_classes else "black"
         for photo in (pair.photo, pair.other):
-            caption = f"{wrap(photo.class_name, 26, 1)}\n{wrap(shown_name(photo.path), 26, 1)}"
+            lines = names[photo.class_name], shown_name(photo.path)
+            caption = "\n".join(wrap(line, 26, 1) for line in lines)
             cells.append((_fit(read_small(photo)), caption, colour))
     heading = f"{title}: duplicates{_count_shown(PAIRS_SHOWN, duplicates)}"
     _plot_gallery(folder, "duplicates", heading, cells, 2 * PAIRS_IN_ROW)
     cells = []
     for issue in issues[:LABEL_ISSUES_SHOWN]:
-        label = f"in {issue.photo.class_name}"
-        suggested = f"{issue.suggested}? {100 * issue.confidence:.0f} %"
+        label = f"in {names[issue.photo.class_name]}"
+        suggested = f"{100 * issue.confidence:.0f} % {names[issue.suggested]}?"
         text = f"{wrap(label, 23)}\n{wrap(suggested, 23)}"
         cells.append((_fit(read_small(issue.photo)), text, "black"))
     heading = f"{title}: label issues{_count_shown(LABEL_ISSUES_SHOWN, issues)}"
     _plot_gallery(folder, "label_issues", heading, cells, LABEL_ISSUES_IN_ROW)
 
 
-def find_largest_classes(photos: list[Photo]) -> dict[str, np.ndarray]:
-    """Return the positions of the photos of each class, under the name that pictures have for it;
-    of the largest classes if there are many; in alphabetical order.
+def find_largest_classes(photos: list[Photo]) -> tuple[dict[str, np.ndarray], str]:
+    """Return the positions of the photos of each class, under the name that pictures have for it,
+    in alphabetical order; and if there are many, those of the largest only, and words for titles
+    that say so.
     """
     classes = np.array([photo.class_name for photo in photos])
     counts, shown_names = Counter(classes.tolist()), name_classes(list_classes(photos))
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:CLASSES_SHOWN]
-    return {shown_names[name]: np.flatnonzero(classes == name) for name in sorted(largest)}
+    some = f" (the {len(largest)} largest of {len(counts):,} classes)"
+    positions = {shown_names[name]: np.flatnonzero(classes == name) for name in sorted(largest)}
+    return positions, some if len(largest) < len(counts) else ""
 
 
 def _plot_counts(folder: Path, photos: list[Photo], title: str) -> None:
@@ -134,7 +143,7 @@ def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) 
     width, height = np.array([(photo.width, photo.height) for photo in photos]).T
     enlargement = image_size / np.minimum(width, height)
     cropped = 100 * (1 - np.minimum(width, height) / np.maximum(width, height))
-    figure, ((size_axes, scale_axes, crop_axes),) = plt.subplots(1, 3, figsize=(10.5, 4), **GRID)
+    figure, ((size_axes, scale_axes, crop_axes),) = plt.subplots(1, 3, figsize=(10.5, 4.6), **GRID)
     areas = 12 + 500 * counts / counts.max()
     size_axes.scatter(widths, heights, areas, color=BLUE, alpha=0.4, label="photos (larger: more)")
     label = f"training size ({image_size} x {image_size})"
@@ -146,27 +155,26 @@ def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) 
     heading = "Sizes" + (f" ({outside} larger ones not shown)" if outside else "")
     size_axes.set(title=heading, xlabel="width (pixels)", ylabel="height (pixels)")
     size_axes.set(xlim=(0, limits[0]), ylim=(0, limits[1]))
-    size_axes.legend(loc="upper left", markerscale=0.4)
     size_axes.grid(alpha=0.3)
     marked = {"color": VERMILION, "linestyle": "--", "linewidth": 2}
     bins = np.linspace(0, max(2.0, np.quantile(enlargement, 0.995)), 41)
     scale_axes.hist(np.minimum(enlargement, bins[-1]), bins, color=BLUE)
     scale_axes.axvline(1, label="unchanged", **marked)
-    scale_axes.set_title(f"{100 * (enlargement > 1).mean():.0f} % of photos are enlarged")
-    scale_axes.set_xlabel(f"enlargement to {image_size} pixels (below 1: made smaller)")
+    heading = f"{100 * (enlargement > 1).mean():.0f} % of photos are enlarged"
+    label = f"enlargement to {image_size} pixels (below 1: reduced)"
+    scale_axes.set(title=heading, xlabel=label, ylabel="photos")
     crop_axes.hist(cropped, np.linspace(0, max(50, cropped.max()), 41), color=BLUE)
     median = np.median(cropped)
     crop_axes.axvline(median, label=f"median ({median:.0f} %)", **marked)
-    crop_axes.set_title("Cut off by the centred square")
-    crop_axes.set_xlabel("area outside the square (% of the photo)")
-    for axes in (scale_axes, crop_axes):
-        axes.set_ylabel("photos")
-        axes.legend()
+    heading, label = "Cut off by the centred square", "area cut off (% of the photo)"
+    crop_axes.set(title=heading, xlabel=label, ylabel="photos")
+    for axes in (size_axes, scale_axes, crop_axes):
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, markerscale=0.4)
     _save(figure, folder, "sizes", f"{title}: what resizing does")
 
 
 def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, title: str) -> None:
-    classes = find_largest_classes(photos)
+    classes, some = find_largest_classes(photos)
     columns, bands = min(MEANS_IN_ROW, len(classes)), math.ceil(len(classes) / MEANS_IN_ROW)
     size = (max(6, 1.6 * columns + 1.2), 3.9 * bands + 0.6)
     figure, grid = plt.subplots(2 * bands, columns, figsize=size, **GRID)
@@ -185,11 +193,12 @@ def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, t
         second.set_ylabel("where the subject is")
     scale = figure.colorbar(heat, ax=grid, shrink=0.5, label="photos with the subject here (%)")
     scale.ax.yaxis.get_major_locator().set_params(integer=True)
-    _save(figure, folder, "means", f"{title}: mean photo of each class, stretched to a square")
+    heading = f"{title}: mean photo of each class, stretched to a square{some}"
+    _save(figure, folder, "means", heading)
 
 
 def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) -> None:
-    classes = find_largest_classes(photos)
+    classes, some = find_largest_classes(photos)
     size = (9, 0.9 * len(classes) + 1.5)
     figure, grid = plt.subplots(len(classes), sharex=True, figsize=size, **GRID)
     centres = (np.arange(HUE_BINS) + 0.5) / HUE_BINS
@@ -205,13 +214,14 @@ def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) 
     names = ("red", "yellow", "green", "cyan", "blue", "magenta", "red")
     axes.set_xticks(range(0, 361, 60), [f"{name}\n{60 * i}°" for i, name in enumerate(names)])
     axes.set_xlabel("hue (degrees of the colour circle)")
-    _save(figure, folder, "hues", f"{title}: colours of the subject (% of its coloured pixels)")
+    heading = f"{title}: colours of the subject, in % of its coloured pixels{some}"
+    _save(figure, folder, "hues", heading)
 
 
 def _plot_observation(
     folder: Path, photos: list[Photo], values: np.ndarray, observation: Observation, title: str
 ) -> None:
-    classes = find_largest_classes(photos)
+    classes, some = find_largest_classes(photos)
     size, widths = (10.5, 1.1 * len(classes) + 1.3), (ENDS_OF_CLASS, 3.2, ENDS_OF_CLASS)
     figure, grid = plt.subplots(len(classes), 3, width_ratios=widths, figsize=size, **GRID)
     low, high = np.quantile(values, (0.001, 0.999))
@@ -238,7 +248,7 @@ def _plot_observation(
     grid[-1, 1].set_xlabel(observation.unit)
     for axes, end, arrows in zip(grid[0, ::2], observation.ends, ("← {}", "{} →"), strict=True):
         axes.set_title(arrows.format(end), fontsize=10, y=1.25)
-    _save(figure, folder, observation.name, f"{observation.title} ({title})")
+    _save(figure, folder, observation.name, f"{observation.title}, {title}{some}")
 
 
 def _show_ends(
