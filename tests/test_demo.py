@@ -47,7 +47,7 @@ def classifier(tmp_path):
     results = {"title": "tiny network", "unseen": {"balanced_accuracy": 0.876}}
     run = FinishedRun(tmp_path / "run", {"painted": False}, results)
     detector = MahalanobisDetector(np.zeros((2, 1)), np.eye(1), 0.25)
-    return Classifier(run, None, call, "", NAMES, SIZE, 0.9, detector)
+    return Classifier(run, None, call, NAMES, SIZE, 0.9, detector)
 
 
 @pytest.fixture

@@ -53,13 +53,13 @@ def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
     """
     run = read_run(folder)
     class_names, image_size = run.config["class_names"], run.config["image_size"]
-    model, call = None, None
+    model, call, reason = None, None, ""
     try:
         call = None if with_keras else load_portable_model(run)
     except UserError as error:
-        print(f"Keras predicts, which takes longer: {error}", file=sys.stderr, flush=True)
+        reason = str(error)
     if call is None:
-        model, call = _load_keras_model(run)
+        model, call = _load_keras_model(run, reason)
     with refuse_damage(folder / (MODEL_NAME if model else PORTABLE_NAME), "used"):
         probabilities, features = call(np.zeros((1, image_size, image_size, 3), np.uint8))
         if probabilities.shape != (1, len(class_names)):
@@ -78,10 +78,16 @@ def load_classifier(folder: Path, with_keras: bool = False) -> Classifier:
     return Classifier(run, model, call, class_names, image_size, threshold, detector)
 
 
-def _load_keras_model(run: FinishedRun) -> tuple[object, Callable[[np.ndarray], list[np.ndarray]]]:
-    """Return the Keras model of a run, and a function to call it for probabilities and features."""
+def _load_keras_model(
+    run: FinishedRun, reason: str
+) -> tuple[object, Callable[[np.ndarray], list[np.ndarray]]]:
+    """Return the Keras model of a run, and a function to call it for probabilities and features.
+    A reason why the portable one cannot be used is said before the seconds that this takes.
+    """
     path = run.folder / MODEL_NAME
     check_checksum(path, run.results.get("model_sha256"))
+    if reason:
+        print(f"Keras predicts, which takes longer: {reason}", file=sys.stderr, flush=True)
     try:
         from vision101.training.models import compile_prediction, expose_features  # takes seconds
         from vision101.training.saved_models import WEIGHTS_BYTES, load_model

@@ -105,7 +105,7 @@ def test_page_tells_what_the_run_was_and_is(start_run, check_page, browser, monk
     assert "cnn <b>&" in text
     assert "unseen photos (the test set)" in text
     assert f"{100 * evaluation.confidence['expected_calibration_error']:.1f} %" in text
-    assert "The model that was kept is that of epoch 2." in text
+    assert "the best of 2 epochs was number 2" in text
     settings = " ".join(text.split())
     assert "jitter brightness factor 0.2; saturation factor 0.35, 0.65" in settings
     assert "largest ratio 1.33333" in settings

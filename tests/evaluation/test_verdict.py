@@ -1,5 +1,7 @@
 """The verdict on a model: honest about chance, few photos, and what the model is never sure of."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from vision101.evaluation.scores import binomial_interval
 from vision101.evaluation.verdict import (
     describe_acceptance,
     describe_accuracy,
+    describe_training,
     find_never_accepted,
     format_percent,
     suggest_next_steps,
@@ -15,10 +18,16 @@ from vision101.evaluation.verdict import (
 CLASSES = ["climbing roses (David Austin)", "Gänseblümchen", "sunflowers", "tulips"]
 
 
-def score(right: int, *counts: int) -> dict:
-    """Return the scores of a model that is right about so many of the photos of each class."""
-    photos = sum(counts)
+def score(right: int, *counts: int, favourite: int | None = None) -> dict:
+    """Return the scores of a model that is right about so many of the photos. It predicts as many
+    of each class as there are, or all as one.
+    """
+    photos, confusion = sum(counts), np.diag(counts)
+    if favourite is not None:
+        confusion[:] = 0
+        confusion[:, favourite] = counts
     return {
+        "confusion": confusion.tolist(),
         "count": photos,
         "accuracy": right / photos,
         "accuracy_interval": binomial_interval(right / photos, photos),
@@ -48,6 +57,43 @@ def test_guessing_is_named_as_such_and_knows_unequal_classes():
     verdict, *_ = describe_accuracy(CLASSES[:2], score(90, 90, 10))
     assert verdict.startswith("climbing roses (David Austin) and Gänseblümchen: 90 %")
     assert verdict.endswith("guessing would be 90 %.")
+
+
+def test_a_model_that_calls_all_one_class_is_told_so():
+    _, worse, favourite = describe_accuracy(CLASSES, score(300, *[300] * 4, favourite=3))
+    assert worse == "It may be no better than guessing."
+    assert favourite == "It calls 100 % of photos tulips; 25 % are."
+    # Of unequal classes too, where that is right as often as not.
+    sentences = describe_accuracy(CLASSES[:2], score(900, 900, 100, favourite=0))
+    assert sentences[2] == ("It calls 100 % of photos climbing roses (David Austin); 90 % are.")
+    unseen = score(300, *[300] * 4, favourite=3)
+    for row in unseen["confusion"]:
+        row[0], row[3] = 9, 291
+    assert "It calls 97 % of photos tulips; 25 % are." in describe_accuracy(CLASSES, unseen)
+
+
+def test_what_is_hardly_better_than_guessing_is_said_though_it_is_no_chance():
+    assert "It is hardly better than guessing." in describe_accuracy(
+        CLASSES, score(330, *[300] * 4)
+    )
+    assert len(describe_accuracy(CLASSES, score(480, *[300] * 4))) == 1
+
+
+@pytest.mark.parametrize(
+    ("best_epoch", "said"),
+    [
+        (8, " Fine-tuning, from epoch 11 on, did not help, so the model is that of epoch 8."),
+        (11, ""),
+    ],
+)
+def test_fine_tuning_that_did_not_help_is_said(best_epoch, said):
+    about = {"split": {"train": range(64)}, "seconds": {"training": 12.0, "fine-tuning": 8.0}}
+    about |= {"config": {"fine_tune": 20, "epochs": 10}, "epochs": 22, "best_epoch": best_epoch}
+    assert describe_training(SimpleNamespace(**about)) == (
+        f"Trained on 64 photos; the best of 22 epochs was number {best_epoch}; 20 s in all.{said}"
+    )
+    about["config"]["fine_tune"] = None
+    assert "Fine-tuning" not in describe_training(SimpleNamespace(**about))
 
 
 def test_a_model_that_is_never_sure_is_said_in_words():

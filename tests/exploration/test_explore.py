@@ -15,11 +15,12 @@ from PIL import Image
 import explore
 from vision101.errors import UserError
 from vision101.exploration import plots
-from vision101.exploration.checks import FileProblem, LabelCheck
+from vision101.exploration.checks import FileProblem, LabelCheck, LabelIssue
 from vision101.exploration.observations import OBSERVATIONS, measure_photos
 from vision101.exploration.report import Exploration, write_page
+from vision101.figures import plt
 from vision101.finished_runs import list_runs
-from vision101.photos.index import index_files, index_photos
+from vision101.photos.index import Photo, index_files, index_photos
 from vision101.photos.lists import exclude_photos
 from vision101.photos.sources import find_photos
 from vision101.training import features
@@ -101,6 +102,25 @@ def test_pictures_can_be_looked_at_without_the_page(explored):
     names = {path.stem for path in (folder / "plots").glob("*.png")}
     expected = {"counts", "sizes", "samples", "means", "hues", "duplicates", "label_issues"}
     assert names == expected | {item.name for item in OBSERVATIONS}
+
+
+def test_pictures_name_classes_alike_and_say_where_they_show_some_only(tmp_path, monkeypatch):
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
+    state = (tmp_path / "a.jpg").stat()
+    names = [*(f"species {number}" for number in range(10, 23)), "\U0001fbc5"]  # in no font
+    about = (40, 30, "", "", "", state.st_size, state.st_mtime_ns)
+    photos = [Photo(tmp_path / "a.jpg", name, *about) for name in names]
+    drawn = {}
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.update({path: figure}))
+    plots.plot_photos(tmp_path, photos, 32, "forest")
+    issue = LabelIssue(photos[0], names[-1], 0.6, 0.1)
+    plots.plot_findings(tmp_path, photos, [], [issue], "forest")
+    titles = {path.stem: figure.get_suptitle() for path, figure in drawn.items()}
+    assert titles["samples"].endswith("drawn at random (the 12 largest of 14 classes)")
+    assert titles["counts"] == "forest: photos of each class"
+    issues = drawn[tmp_path / "plots" / "label_issues.png"]
+    assert issues.axes[0].get_title() == "in species 10\n60 % class 14?"
+    plt.close("all")
 
 
 def test_explorations_are_not_taken_for_runs(explored):

@@ -139,7 +139,10 @@ def describe_training(run: Run) -> str:
     seconds = format_seconds(sum(run.seconds.values()))
     sentence = f"Trained on {photos}; {best}; {seconds} in all."
     if run.best_epoch < (first := find_fine_tuning(run)):
-        sentence += f" Fine-tuning, from epoch {first} on, did not help: the model is from before."
+        sentence += (
+            f" Fine-tuning, from epoch {first} on, did not help, so the model is that of epoch "
+            f"{run.best_epoch}."
+        )
     return sentence
 
 

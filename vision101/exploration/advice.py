@@ -59,7 +59,7 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
     advice = [
         Advice(
             "Photos of each class",
-            f"{largest_class} has {most / fewest:.1f} times as many as {smallest_class}.",
+            f"{largest_class} has {most:,}, {smallest_class} {fewest:,}.",
             f"Training takes the same number of each: more photos of {smallest_class} help most."
             if most > 1.2 * fewest
             else "The classes are of about the same size: nothing to do.",
