@@ -16,7 +16,7 @@ from vision101.errors import UserError
 from vision101.evaluation import plots
 from vision101.evaluation.evaluate import Evaluation
 from vision101.evaluation.scores import score_predictions
-from vision101.figures import plt, save_figure
+from vision101.figures import plt, save_figure, wrap
 
 PNG_START = b"\x89PNG\r\n"
 
@@ -171,6 +171,14 @@ def test_long_names_stay_above_their_photo(run, drawn):
     plots.plot_predictions(run, build_evaluation([0, 0], [0, 1], names), images)
     lines = [line for axes in drawn[0].axes for line in axes.get_title().split("\n")]
     assert max(map(len, lines)) <= 23
+
+
+def test_long_names_lose_words_of_their_middle_and_only_long_words_letters():
+    name = "Helianthus annuus subsp. macrocarpus daisy 3"
+    assert wrap(name, 16, lines=3) == "Helianthus\nannuus … daisy 3"
+    assert wrap(name, 30, lines=1) == "Helianthus annuus … daisy 3"
+    assert wrap("Löwenzahn (Kuhblume)", 16) == "Löwenzahn\n(Kuhblume)"
+    assert wrap("Gartenstiefmütterchen 3", 16) == "Gartenst…erchen\n3"
 
 
 def test_few_photos_are_in_few_bins_of_confidence_with_intervals():

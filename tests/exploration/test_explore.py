@@ -116,7 +116,7 @@ def test_pictures_name_classes_alike_and_say_where_they_show_some_only(tmp_path,
     issue = LabelIssue(photos[0], names[-1], 0.6, 0.1)
     plots.plot_findings(tmp_path, photos, [], [issue], "forest")
     titles = {path.stem: figure.get_suptitle() for path, figure in drawn.items()}
-    assert titles["samples"].endswith("drawn at random (the 12 largest of 14 classes)")
+    assert titles["samples"].startswith("forest, the 12 largest of 14 classes: photos of each")
     assert titles["counts"] == "forest: photos of each class"
     issues = drawn[tmp_path / "plots" / "label_issues.png"]
     assert issues.axes[0].get_title() == "in species 10\n60 % class 14?"

@@ -59,7 +59,7 @@ def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) 
             with expect_unchanged(photo):
                 cells.append((read_pixels(photo.path, SAMPLE_SIZE, photo.white), "", "black"))
         cells += [None] * (SAMPLES_OF_CLASS - len(chosen))
-    heading = f"{title}: photos of each class, drawn at random{some}"
+    heading = f"{title}{some}: photos of each class, drawn at random"
     _plot_gallery(folder, "samples", heading, cells, SAMPLES_OF_CLASS, list(classes))
 
 
@@ -112,7 +112,7 @@ def find_largest_classes(photos: list[Photo]) -> tuple[dict[str, np.ndarray], st
     classes = np.array([photo.class_name for photo in photos])
     counts, shown_names = Counter(classes.tolist()), name_classes(list_classes(photos))
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:CLASSES_SHOWN]
-    some = f" (the {len(largest)} largest of {len(counts):,} classes)"
+    some = f", the {len(largest)} largest of {len(counts):,} classes"
     positions = {shown_names[name]: np.flatnonzero(classes == name) for name in sorted(largest)}
     return positions, some if len(largest) < len(counts) else ""
 
@@ -193,7 +193,7 @@ def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, t
         second.set_ylabel("where the subject is")
     scale = figure.colorbar(heat, ax=grid, shrink=0.5, label="photos with the subject here (%)")
     scale.ax.yaxis.get_major_locator().set_params(integer=True)
-    heading = f"{title}: mean photo of each class, stretched to a square{some}"
+    heading = f"{title}{some}: mean photo of each class, stretched to a square"
     _save(figure, folder, "means", heading)
 
 
@@ -214,7 +214,7 @@ def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) 
     names = ("red", "yellow", "green", "cyan", "blue", "magenta", "red")
     axes.set_xticks(range(0, 361, 60), [f"{name}\n{60 * i}°" for i, name in enumerate(names)])
     axes.set_xlabel("hue (degrees of the colour circle)")
-    heading = f"{title}: colours of the subject, in % of its coloured pixels{some}"
+    heading = f"{title}{some}: colours of the subject (% of its coloured pixels)"
     _save(figure, folder, "hues", heading)
 
 
@@ -248,7 +248,7 @@ def _plot_observation(
     grid[-1, 1].set_xlabel(observation.unit)
     for axes, end, arrows in zip(grid[0, ::2], observation.ends, ("← {}", "{} →"), strict=True):
         axes.set_title(arrows.format(end), fontsize=10, y=1.25)
-    _save(figure, folder, observation.name, f"{observation.title}, {title}{some}")
+    _save(figure, folder, observation.name, f"{observation.title} ({title}{some})")
 
 
 def _show_ends(
