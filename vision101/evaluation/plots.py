@@ -59,11 +59,12 @@ def plot_curves(run: Run) -> bytes:
             label = f"fine-tuning, from epoch {first} on"
             axes.axvspan(first - 0.5, run.epochs, color="0.9", label=label)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     accuracy_axes.set(title="Accuracy", ylabel="accuracy (%)", ylim=(0, 102))
     # One wild epoch, often the first, must not flatten all others.
     losses = np.nan_to_num(run.history["loss"] + run.history["val_loss"])
-    highest = max(1e-6, min(losses.max(), 2 * np.quantile(losses, 0.9, method="lower")))
+    usual = np.quantile(losses, 0.9, method="lower" if run.epochs > 1 else "higher")
+    highest = max(1e-6, min(losses.max(), 2 * usual))
     cut_off = (losses > 1.05 * highest).reshape(2, -1).any(axis=0).sum()
     most = np.format_float_positional(losses.max(), precision=2, fractional=False, trim="-")
     note = f" ({cut_off} of {run.epochs} epochs cut off, up to {most})" if cut_off else ""
@@ -209,7 +210,7 @@ def plot_side_by_side(run: Run, evaluation: Evaluation, other: FinishedRun) -> b
         name = wrap(one.title.replace("_", " "), 24)
         labels.append(f"{name}\n{how}\n{score:.1f} % ({low:.0f} to {high:.0f})")
     curve_axes.set(title="Accuracy", xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102))
-    curve_axes.xaxis.get_major_locator().set_params(integer=True)
+    curve_axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     guessing = 100 / len(evaluation.class_names)
     label = f"guessing ({guessing:.1f} %)"
     score_axes.axvline(guessing, color="black", linestyle=":", label=label)
