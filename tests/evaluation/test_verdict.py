@@ -82,7 +82,7 @@ def test_what_is_hardly_better_than_guessing_is_said_though_it_is_no_chance():
 @pytest.mark.parametrize(
     ("best_epoch", "said"),
     [
-        (8, " Fine-tuning, from epoch 11 on, did not help, so the model is that of epoch 8."),
+        (8, " Fine-tuning, from epoch 11 on, did not help: the best epoch was kept."),
         (11, ""),
     ],
 )

@@ -139,10 +139,7 @@ def describe_training(run: Run) -> str:
     seconds = format_seconds(sum(run.seconds.values()))
     sentence = f"Trained on {photos}; {best}; {seconds} in all."
     if run.best_epoch < (first := find_fine_tuning(run)):
-        sentence += (
-            f" Fine-tuning, from epoch {first} on, did not help, so the model is that of epoch "
-            f"{run.best_epoch}."
-        )
+        sentence += f" Fine-tuning, from epoch {first} on, did not help: the best epoch was kept."
     return sentence
 
 
@@ -157,10 +154,8 @@ def describe_reliability(results: dict) -> list[str]:
     score on validation photos and the confidence can be trusted.
     """
     gap, confidence = results["gap"], results["confidence"]
-    photos, false_alarms = (
-        results["unseen"]["count"],
-        results["out_of_distribution"]["false_alarms"],
-    )
+    photos = results["unseen"]["count"]
+    false_alarms = results["out_of_distribution"]["false_alarms"]
     low, high = (100 * end for end in gap["interval"])
     error, before, by_chance = (
         f"{100 * confidence[f'{kind}_calibration_error']:.1f} %"

@@ -51,7 +51,7 @@ def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) 
     _plot_counts(folder, photos, title)
     _plot_sizes(folder, photos, image_size, title)
     generator = np.random.default_rng(0)
-    classes, some = find_largest_classes(photos)
+    classes, title = find_largest_classes(photos, title)
     cells = []
     for positions in classes.values():
         chosen = [photos[i] for i in generator.permutation(positions)[:SAMPLES_OF_CLASS]]
@@ -59,7 +59,7 @@ def plot_photos(folder: Path, photos: list[Photo], image_size: int, title: str) 
             with expect_unchanged(photo):
                 cells.append((read_pixels(photo.path, SAMPLE_SIZE, photo.white), "", "black"))
         cells += [None] * (SAMPLES_OF_CLASS - len(chosen))
-    heading = f"{title}{some}: photos of each class, drawn at random"
+    heading = f"{title}: photos of each class, drawn at random"
     _plot_gallery(folder, "samples", heading, cells, SAMPLES_OF_CLASS, list(classes))
 
 
@@ -104,17 +104,16 @@ def plot_findings(
     _plot_gallery(folder, "label_issues", heading, cells, LABEL_ISSUES_IN_ROW)
 
 
-def find_largest_classes(photos: list[Photo]) -> tuple[dict[str, np.ndarray], str]:
+def find_largest_classes(photos: list[Photo], title: str) -> tuple[dict[str, np.ndarray], str]:
     """Return the positions of the photos of each class, under the name that pictures have for it,
-    in alphabetical order; and if there are many, those of the largest only, and words for titles
-    that say so.
+    in alphabetical order, and the title; if there are many, of the largest only, and it says so.
     """
     classes = np.array([photo.class_name for photo in photos])
     counts, shown_names = Counter(classes.tolist()), name_classes(list_classes(photos))
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:CLASSES_SHOWN]
-    some = f", the {len(largest)} largest of {len(counts):,} classes"
-    positions = {shown_names[name]: np.flatnonzero(classes == name) for name in sorted(largest)}
-    return positions, some if len(largest) < len(counts) else ""
+    if len(largest) < len(counts):
+        title += f", the {len(largest)} largest of {len(counts):,} classes"
+    return {shown_names[name]: np.flatnonzero(classes == name) for name in sorted(largest)}, title
 
 
 def _plot_counts(folder: Path, photos: list[Photo], title: str) -> None:
@@ -174,7 +173,7 @@ def _plot_sizes(folder: Path, photos: list[Photo], image_size: int, title: str) 
 
 
 def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, title: str) -> None:
-    classes, some = find_largest_classes(photos)
+    classes, title = find_largest_classes(photos, title)
     columns, bands = min(MEANS_IN_ROW, len(classes)), math.ceil(len(classes) / MEANS_IN_ROW)
     size = (max(6, 1.6 * columns + 1.2), 3.9 * bands + 0.6)
     figure, grid = plt.subplots(2 * bands, columns, figsize=size, **GRID)
@@ -193,12 +192,11 @@ def _plot_means(folder: Path, photos: list[Photo], measurements: Measurements, t
         second.set_ylabel("where the subject is")
     scale = figure.colorbar(heat, ax=grid, shrink=0.5, label="photos with the subject here (%)")
     scale.ax.yaxis.get_major_locator().set_params(integer=True)
-    heading = f"{title}{some}: mean photo of each class, stretched to a square"
-    _save(figure, folder, "means", heading)
+    _save(figure, folder, "means", f"{title}: mean photo of each class, stretched to a square")
 
 
 def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) -> None:
-    classes, some = find_largest_classes(photos)
+    classes, title = find_largest_classes(photos, title)
     size = (9, 0.9 * len(classes) + 1.5)
     figure, grid = plt.subplots(len(classes), sharex=True, figsize=size, **GRID)
     centres = (np.arange(HUE_BINS) + 0.5) / HUE_BINS
@@ -214,14 +212,13 @@ def _plot_hues(folder: Path, photos: list[Photo], hues: np.ndarray, title: str) 
     names = ("red", "yellow", "green", "cyan", "blue", "magenta", "red")
     axes.set_xticks(range(0, 361, 60), [f"{name}\n{60 * i}°" for i, name in enumerate(names)])
     axes.set_xlabel("hue (degrees of the colour circle)")
-    heading = f"{title}{some}: colours of the subject (% of its coloured pixels)"
-    _save(figure, folder, "hues", heading)
+    _save(figure, folder, "hues", f"{title}: colours of the subject (% of its coloured pixels)")
 
 
 def _plot_observation(
     folder: Path, photos: list[Photo], values: np.ndarray, observation: Observation, title: str
 ) -> None:
-    classes, some = find_largest_classes(photos)
+    classes, title = find_largest_classes(photos, title)
     size, widths = (10.5, 1.1 * len(classes) + 1.3), (ENDS_OF_CLASS, 3.2, ENDS_OF_CLASS)
     figure, grid = plt.subplots(len(classes), 3, width_ratios=widths, figsize=size, **GRID)
     low, high = np.quantile(values, (0.001, 0.999))
@@ -248,7 +245,7 @@ def _plot_observation(
     grid[-1, 1].set_xlabel(observation.unit)
     for axes, end, arrows in zip(grid[0, ::2], observation.ends, ("← {}", "{} →"), strict=True):
         axes.set_title(arrows.format(end), fontsize=10, y=1.25)
-    _save(figure, folder, observation.name, f"{observation.title} ({title}{some})")
+    _save(figure, folder, observation.name, f"{observation.title} ({title})")
 
 
 def _show_ends(
@@ -283,10 +280,8 @@ def _plot_gallery(
     """Plot pictures, each with its caption and the caption's colour, in rows of `columns`."""
     if not cells:
         return
-    rows, lines = (
-        math.ceil(len(cells) / columns),
-        max(cell[1].count("\n") for cell in cells if cell),
-    )
+    rows = math.ceil(len(cells) / columns)
+    lines = max(cell[1].count("\n") for cell in cells if cell)
     row_height = 7.8 / columns + (0 if row_names else 0.2 + 0.16 * lines)  # inches, with a caption
     size = (10, row_height * rows + 0.6)
     figure, grid = plt.subplots(rows, columns, figsize=size, **GRID)

@@ -11,7 +11,6 @@ from vision101.exploration.advice import Advice
 from vision101.exploration.checks import FileProblem, LabelCheck, LabelIssue
 from vision101.exploration.duplicates import DuplicatePair
 from vision101.exploration.observations import OBSERVATIONS, Measurements, omega_squared, read_small
-from vision101.exploration.plots import CLASSES_SHOWN
 from vision101.figures import name_classes
 from vision101.pages import embed_picture, link_to, write_report
 from vision101.photos.index import Photo, list_classes
@@ -57,7 +56,6 @@ def write_page(folder: Path, found: Exploration) -> None:
         photo_count=len(found.photos),
         class_count=len(class_names),
         names_in_pictures=name_classes(class_names),
-        classes_hidden=max(0, len(class_names) - CLASSES_SHOWN),
         observations=list(zip(OBSERVATIONS, explained, strict=True)),
         advice=found.advice,
         problems=[_describe(problem, folder) for problem in found.problems[:LISTED]],
@@ -65,7 +63,7 @@ def write_page(folder: Path, found: Exploration) -> None:
         problem_kinds=_count_kinds(found.problems),
         duplicates=[_describe(pair, folder) for pair in found.duplicates[:LISTED]],
         duplicate_count=len(found.duplicates),
-        across_count=_count_across_classes(found.duplicates),
+        across_count=sum(pair.across_classes for pair in found.duplicates),
         label_check=found.label_check,
         label_issues=[_describe(issue, folder) for issue in found.label_check.issues[:LISTED]],
         label_issue_count=len(found.label_check.issues),
@@ -75,11 +73,12 @@ def write_page(folder: Path, found: Exploration) -> None:
 def print_summary(folder: Path, found: Exploration) -> None:
     """Print what was found in a few lines, and where to look."""
     photos, pairs = count(len(found.photos), "photo"), count(len(found.duplicates), "pair")
+    across = sum(pair.across_classes for pair in found.duplicates)
     checked = found.label_check.accuracy is not None
     issues = f"{count(len(found.label_check.issues), 'label issue')}; " * checked
     say(
         f"\n{photos} of {len(list_classes(found.photos)):,} classes: {issues}{pairs} of "
-        f"duplicates, {_count_across_classes(found.duplicates)} across classes; files to look at: "
+        f"duplicates, {across} across classes; files to look at: "
         f"{_count_kinds(found.problems) or 'none'}. {found.label_check.note}"
     )
     print("\nFor training:")
@@ -106,7 +105,3 @@ def _describe(finding: FileProblem | DuplicatePair | LabelIssue, folder: Path) -
 def _count_kinds(problems: list[FileProblem]) -> str:
     kinds = Counter(problem.kind for problem in problems).most_common()
     return ", ".join(f"{count:,} {kind}" for kind, count in kinds)
-
-
-def _count_across_classes(pairs: list[DuplicatePair]) -> int:
-    return sum(pair.across_classes for pair in pairs)
