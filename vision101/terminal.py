@@ -94,9 +94,9 @@ def count(number: int, noun: str) -> str:
 
 
 def format_seconds(seconds: float | None) -> str:
-    """Return a duration in the unit that a person would use; "-" for None."""
+    """Return a duration in the unit that a person would use; "–" for None."""
     if seconds is None:
-        return "-"
+        return "–"
     if seconds < 0.0995:
         return f"{1000 * seconds:.2g} ms"
     if seconds < 1:

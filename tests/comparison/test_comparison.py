@@ -124,9 +124,9 @@ def test_tables_show_scores_cost_and_what_is_not_known(run_compare, tmp_path):
     make_run(tmp_path, "old", "never sure", wrong=range(20))
     shown, _ = run_compare("--markdown", "--output-dir", tmp_path)
     rows = [row.strip("| ").split(" | ") for row in shown.splitlines() if row.startswith("| ")]
-    assert rows[2] == ["tuned CNN", "92.5 % (46.2 - 100.0)", "92.5 %", "3.1 %", "82.0 %", "95.3 %"]
-    assert rows[3] == ["never sure", "50.0 % (25.0 - 100.0)", "50.0 %", "3.1 %", "82.0 %", "-"]
-    assert rows[-2] == ["tuned CNN", "1,234,567", "-", "70 s", "12 ms"]
+    assert rows[2] == ["tuned CNN", "92.5 % (46.2 – 100.0)", "92.5 %", "3.1 %", "82.0 %", "95.3 %"]
+    assert rows[3] == ["never sure", "50.0 % (25.0 – 100.0)", "50.0 %", "3.1 %", "82.0 %", "–"]
+    assert rows[-2] == ["tuned CNN", "1,234,567", "–", "70 s", "12 ms"]
 
 
 def test_features_are_not_added_to_training(run_compare, tmp_path):

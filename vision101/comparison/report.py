@@ -13,7 +13,7 @@ from vision101.comparison.significance import SIGNIFICANCE_LEVEL, Pair
 from vision101.errors import shown_path
 from vision101.evaluation.verdict import format_interval, format_percent
 from vision101.files import write_atomically
-from vision101.pages import embed_picture, write_report
+from vision101.pages import embed_picture, link_to, write_report
 from vision101.runs import PAGE_NAME, PREDICTIONS_NAME
 from vision101.terminal import build_table, count, format_seconds, lay_out
 
@@ -43,7 +43,7 @@ class Section(NamedTuple):
     tables: list[Table]  # what one would put into a README
     notes: list[str]  # sentences about the whole section
     verdicts: Sequence[str] = ()  # a sentence about each pair of runs
-    folders: Table | None = None  # where the runs are, which only the page says
+    runs: Sequence[ComparedRun] = ()  # whose pages and photos the page names
 
 
 TERMS = Section(
@@ -51,8 +51,8 @@ TERMS = Section(
     "",
     [],
     [
-        "The intervals do not know of chance in training, which comes on top: train with several "
-        "seeds to see it.",
+        "The intervals leave out chance in training, which comes on top: train with several seeds "
+        "to see it.",
         "The expected calibration error says by how much the confidence of a prediction differs "
         "from how often such predictions are right.",
         "Coverage is the share of photos on which the model is sure enough for its prediction to "
@@ -69,12 +69,10 @@ def describe_splits(splits: dict[str, list[ComparedRun]], pairs: list[list[Pair]
     """Put into words what `group_by_split` and `compare_pairs` found, a section for each split."""
     sections, total = [], sum(map(len, pairs))
     for (heading, runs), split_pairs in zip(splits.items(), pairs, strict=True):
-        rows = [[run.title, shown_path(run.folder), run.config["photos"]] for run in runs]
-        places = Table("Where these runs and their photos lie", ["run", "folder", "photos"], rows)
         notes = _note_tests(runs, len(split_pairs), total)
         verdicts = [_judge_pair(pair) for pair in split_pairs]
         summary, tables = _judge_best(runs, split_pairs), _tabulate_runs(runs)
-        sections.append(Section(heading, summary, tables, notes, verdicts, places))
+        sections.append(Section(heading, summary, tables, notes, verdicts, runs))
     return sections
 
 
@@ -84,7 +82,7 @@ def _tabulate_runs(runs: list[ComparedRun]) -> list[Table]:
     for run in runs:
         results = run.results
         low, high = results["unseen"]["balanced_accuracy_interval"]
-        unseen = f"{_percent(run.score)} ({100 * low:.1f} - {100 * high:.1f})"
+        unseen = f"{_percent(run.score)} ({100 * low:.1f} – {100 * high:.1f})"
         validation = _percent(results["validation"]["balanced_accuracy"])
         confidence = [_percent(results["confidence"][name]) for name in names]
         scores.append([run.title, unseen, validation, *confidence])
@@ -92,7 +90,7 @@ def _tabulate_runs(runs: list[ComparedRun]) -> list[Table]:
         costs.append([run.title, f"{results['parameters']:,}", *map(format_seconds, times)])
     unseen, validation = (runs[0].results[name]["count"] for name in ("unseen", "validation"))
     caption = (
-        f"Balanced accuracy on {unseen} unseen and {validation} validation photos, and how far "
+        f"Balanced accuracy on {unseen:,} unseen and {validation:,} validation photos, and how far "
         "confidence on the unseen ones can be trusted. In brackets: 95 % intervals, for chance in "
         "which photos were picked."
     )
@@ -106,10 +104,11 @@ def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
     best, *others = runs
     unseen = best.results["unseen"]
     interval = format_interval(unseen["balanced_accuracy_interval"])
-    photos = count(unseen["count"], "unseen photo")
+    guess = format_percent(1 / len(best.config["class_names"]))
+    photos = f"{count(unseen['count'], 'unseen photo')} (guessing: {guess})"
     score = f"{format_percent(best.score)} balanced accuracy ({interval}) on {photos}"
     if not others:
-        return f"{best.title} has {score}; nothing to compare with on this split."
+        return f"{best.title} has {score}. Nothing to compare with on this split."
     ahead = [pair.p_value for pair in pairs if pair.better == best.title]
     sure = sum(p_value < SIGNIFICANCE_LEVEL for p_value in ahead)
     if not sure:
@@ -123,7 +122,7 @@ def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _note_tests(runs: list[ComparedRun], pairs: int, total: int) -> list[str]:
@@ -136,7 +135,7 @@ def _note_tests(runs: list[ComparedRun], pairs: int, total: int) -> list[str]:
     targets = {run.title: run.config.get("target_accuracy") for run in runs}
     if len(set(targets.values())) > 1:
         named = "; ".join(f"{title}: {_percent(target)}" for title, target in targets.items())
-        notes.append(f"Coverage does not compare, since --target-accuracy differs ({named}).")
+        notes.append(f"Coverages cannot be compared, since --target-accuracy differs ({named}).")
     if pairs:
         number = f"{total} pairs compared in all, and p corrected for their number (Holm)"
         notes.append(
@@ -219,7 +218,7 @@ def _format_scores(scores: dict[int, float], seeds: list[int], sign: str = "") -
     mean = f"{statistics.mean(points.values()):{sign}.1f}"
     if len(points) > 1:
         mean += f" ± {statistics.stdev(points.values()):.1f}"
-    return [mean, *(f"{points[seed]:{sign}.1f}" if seed in points else "-" for seed in seeds)]
+    return [mean, *(f"{points[seed]:{sign}.1f}" if seed in points else "–" for seed in seeds)]
 
 
 def print_sections(sections: list[Section]) -> None:
@@ -311,6 +310,8 @@ def finish_comparison(folder: Path, sections: list[Section]) -> None:
         "comparison.html",
         sections=[("picture", "At a glance"), *((name, parts[name].heading) for name in parts)],
         parts=parts,
+        link_to_page=lambda run: link_to(run.folder / PAGE_NAME, folder),
+        shown_path=shown_path,
         comparison_picture=embed_picture(folder / PICTURE_NAME),
         shown_pairs=SHOWN_PAIRS,
     )

@@ -120,7 +120,7 @@ def tabulate_scores(scores: dict[str, dict]) -> tuple[list[str], list[list[str]]
     for subset, found in scores.items():
         if found["count"]:
             accuracy, balanced = (
-                f"{100 * found[name]:.1f} % ({100 * low:.1f} - {100 * high:.1f})"
+                f"{100 * found[name]:.1f} % ({100 * low:.1f} – {100 * high:.1f})"
                 for name in ("accuracy", "balanced_accuracy")
                 for low, high in [found[f"{name}_interval"]]
             )
@@ -166,7 +166,7 @@ def describe_reliability(results: dict) -> list[str]:
         f"{high:+.1f}). Validation photos chose the best epoch, so their score tends to be "
         "optimistic.",
         f"Expected calibration error on unseen photos: {error} ({before} before temperature "
-        f"scaling; temperature {confidence['temperature']:.2f}). With {photos} photos, even a "
+        f"scaling; temperature {confidence['temperature']:.2f}). With {photos:,} photos, even a "
         f"perfectly calibrated model would show {by_chance}, by chance.",
         f"False alarms: {100 * false_alarms:.1f} % of unseen photos are flagged as unlike the "
         "training photos.",

@@ -59,10 +59,10 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
     advice = [
         Advice(
             "Photos of each class",
-            f"{largest_class} has {most:,}, {smallest_class} {fewest:,}.",
+            f"{largest_class}: {most:,}, {smallest_class}: {fewest:,}.",
             f"Training takes the same number of each: more photos of {smallest_class} help most."
             if most > 1.2 * fewest
-            else "The classes are of about the same size: nothing to do.",
+            else "The classes are of about the same size.",
         ),
         Advice(
             "Close-up or zoom-out",
@@ -72,8 +72,7 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         ),
         Advice(
             "Left and right",
-            f"On average, the subject is {100 * abs(side):.0f} % of half the width to the "
-            f"{'right' if side > 0 else 'left'} of the middle.",
+            f"On average, the middle of the subject lies at {50 + 50 * side:.0f} % of the width.",
             "The recipes flip half of the photos horizontally, which fits, unless left and right "
             "matter, as in writing."
             if abs(side) < NO_SIDE
@@ -103,7 +102,9 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         ),
     ]
     if tells_classes_apart(clutter, labels):
-        finding = f"The class explains {100 * omega_squared(clutter, labels):.0f} % of the clutter."
+        finding = (
+            f"The class explains {100 * omega_squared(clutter, labels):.0f} % of their variance."
+        )
         suggestion = (
             "A network could go by them, rather than by the subject: --recipe tuned crops and uses "
             "mixup, against that; look at its mistakes."
@@ -124,7 +125,7 @@ def _advise_on_jitter(topic: str, name: str, values: np.ndarray, labels: np.ndar
     # Of the whole range for brightness, which is added; of itself for what is multiplied.
     whole = 100 if name == "BRIGHTNESS" else max(float(values.mean()), 1e-6)
     share = np.sqrt(values.var() * (1 - explained)) / whole
-    less = " Rather less: it tells classes apart." if tells_classes_apart(values, labels) else ""
+    less = " Beware of more: it tells classes apart." if tells_classes_apart(values, labels) else ""
     return Advice(
         topic,
         f"It varies by ± {100 * share:.0f} % within a class; the class explains "

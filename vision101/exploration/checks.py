@@ -68,7 +68,7 @@ def check_files(
             reason = f"{size}, of which the centred square shows {100 * shorter / longer:.0f} %"
             extreme.append(FileProblem(photo, "extreme shape", reason))
         if deviation < PLAIN_CONTRAST:
-            reason = f"lightness varies by {deviation:.1f} of 100 only"
+            reason = f"hardly any contrast: lightness varies by {deviation:.1f} of 100"
             plain.append(FileProblem(photo, "plain", reason))
     return broken + tiny + extreme + plain
 

@@ -20,6 +20,9 @@ from vision101.terminal import count, say
 # Findings of a kind that the page shows; the lists beside it have all of them.
 LISTED = 200
 
+# If more labels than this share are doubted, it is the check that knows the classes badly.
+WEAK_CHECK = 0.2
+
 
 class Exploration(NamedTuple):
     """What was found out about the photos."""
@@ -59,7 +62,7 @@ def write_page(folder: Path, found: Exploration) -> None:
         observations=list(zip(OBSERVATIONS, explained, strict=True)),
         advice=found.advice,
         problems=[_describe(problem, folder) for problem in found.problems[:LISTED]],
-        problem_count=len(found.problems),
+        problem_count=len({problem.photo.path for problem in found.problems}),
         problem_kinds=_count_kinds(found.problems),
         duplicates=[_describe(pair, folder) for pair in found.duplicates[:LISTED]],
         duplicate_count=len(found.duplicates),
@@ -67,6 +70,7 @@ def write_page(folder: Path, found: Exploration) -> None:
         label_check=found.label_check,
         label_issues=[_describe(issue, folder) for issue in found.label_check.issues[:LISTED]],
         label_issue_count=len(found.label_check.issues),
+        weak_check=len(found.label_check.issues) > WEAK_CHECK * len(found.photos),
     )
 
 
@@ -104,4 +108,4 @@ def _describe(finding: FileProblem | DuplicatePair | LabelIssue, folder: Path) -
 
 def _count_kinds(problems: list[FileProblem]) -> str:
     kinds = Counter(problem.kind for problem in problems).most_common()
-    return ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+    return ", ".join(f"{kind}: {count:,}" for kind, count in kinds)
