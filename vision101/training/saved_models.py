@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import random
 import zipfile
 from pathlib import Path
 
@@ -53,8 +54,10 @@ def _count_described_weights(path: Path) -> int:
     """
     with zipfile.ZipFile(path) as archive:
         description = json.loads(archive.read("config.json"))
+    state = random.getstate()  # layers draw seeds, which must stay those of a training to come
     with keras.StatelessScope(initialize_variables=False):  # weights have shapes, and no values
         model = keras.saving.deserialize_keras_object(description, safe_mode=True)
+    random.setstate(state)
     return sum(math.prod(weights.shape) for weights in model.variables)
 
 
