@@ -37,7 +37,6 @@ from vision101.terminal import describe_device
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # the article's
 IMAGE_SIZE = 224  # pixels per side: what most pretrained networks learned from
 BATCH_SIZE = 32
-VIEWS = 6  # of each training photo; each costs one pass through the backbone
 EPOCHS, LEARNING_RATE = 60, 1e-3  # of the head, whose epochs take fractions of a second
 # Few photos are passed through several times an epoch: with 30 a class, 3 steps are not enough
 # (78 % on unseen photos, mean of six seeds; with 40, 83 %).
@@ -106,7 +105,7 @@ def main() -> None:
 
     # Train the head. A frozen backbone gives the same features for the same picture every time, so
     # they are computed once and kept, and the head learns from them.
-    examples = compute_split_features(backbone, split, class_names, arguments.views)
+    examples = compute_split_features(backbone, split, class_names, views.VIEWS)
     run.end_stage("features")
     settings = list_constants(sys.modules[__name__], models, schedule, views)
     name = f"{backbone.name}-fine-tuned" if arguments.fine_tune else backbone.name
@@ -120,7 +119,7 @@ def main() -> None:
         run.model_title += ", fine-tuned"
         unfreeze_last_layers(backbone.model, head, arguments.fine_tune)
         print_trainable(model, run.folder)
-        examples = decode_split(split, class_names, arguments.image_size, arguments.views)
+        examples = decode_split(split, class_names, arguments.image_size, views.VIEWS)
         fit(model, examples, "fine-tuning", FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE)
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
@@ -141,7 +140,7 @@ def main() -> None:
 
 def parse_arguments() -> Namespace:
     parser = ArgumentParser(__doc__)
-    add_transfer_arguments(parser, BACKBONE, WEIGHTS, VIEWS)
+    add_transfer_arguments(parser, BACKBONE, WEIGHTS)
     defaults = Namespace(image_size=IMAGE_SIZE, epochs=EPOCHS, learning_rate=LEARNING_RATE)
     return parse_training_arguments(parser, "transfer", BATCH_SIZE, {"": defaults})
 

@@ -40,7 +40,7 @@ SCRIPTS = {
     "train_cnn.py": ("--recipe", "augmented", "--data", "sample", *TRAINING),
     "train_transfer.py": (
         *("--data", "sample", "--backbone", "MobileNetV2", "--weights", "none"),
-        *("--views", "2", "--fine-tune", "10", *TRAINING),
+        *("--fine-tune", "10", *TRAINING),
     ),
     "predict.py": ("data/sample/roses",),
     "explore.py": ("--data", "sample", "--skip-labels"),

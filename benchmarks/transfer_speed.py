@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-VIEWS = 4  # of each training photo
 FIRST, SECOND = "train_transfer.py, first run", "train_transfer.py, another head"
 
 
@@ -30,7 +29,7 @@ def main() -> None:
         shutil.copytree(PROJECT, copy, ignore=ignored)
         transfer = (
             *(copy / "train_transfer.py", "--data", arguments.data.resolve()),
-            *("--weights", "none", "--views", VIEWS),
+            *("--weights", "none"),
             *("--epochs", arguments.epochs, "--image-size", arguments.image_size),
         )
         seconds = {FIRST: measure_seconds(*transfer)}

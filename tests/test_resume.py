@@ -17,7 +17,7 @@ SECONDS = 120  # that a script may take here, at most
 FLAGS = {
     "train_cnn.py": ("--recipe", "augmented", "--epochs", 40, "--image-size", 32),
     "train_transfer.py": (
-        *("--backbone", "small.keras", "--views", 2, "--epochs", 12, "--image-size", 32),
+        *("--backbone", "small.keras", "--epochs", 12, "--image-size", 32),
         *("--fine-tune", 2),
     ),
 }

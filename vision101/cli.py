@@ -60,7 +60,6 @@ HELP = {
     "--weights": "imagenet (downloaded once), none (random), or the .h5 file of Keras Applications "
     "for the network without its top",
     "--fine-tune": "then train the last N layers of the backbone too",
-    "--views": "views of each training photo: the plain one, and K - 1 that are varied",
     "--skip-labels": "do not look for label issues",
     "--run": "use the network of this run, in place of a backbone",
 }
@@ -223,14 +222,11 @@ def add_explore_arguments(
     add_output_argument(others, "where the pictures and lists are written")
 
 
-def add_transfer_arguments(
-    parser: argparse.ArgumentParser, backbone: str, weights: str, views: int
-) -> None:
+def add_transfer_arguments(parser: argparse.ArgumentParser, backbone: str, weights: str) -> None:
     """Add the flags that only transfer learning has, with the script's defaults."""
     transfer = parser.add_argument_group("transfer learning")
     add_backbone_flags(transfer, backbone, weights)
     add_flag(transfer, "--fine-tune", "none", type=integer_from(1), metavar="N")
-    add_flag(transfer, "--views", type=integer_from(1, 1000), default=views, metavar="K")
 
 
 def add_data_flag(parser: argparse.ArgumentParser) -> None:

@@ -346,7 +346,7 @@ def transfer_outputs(run_script, finished_run, painted_folder, backbone_file, tm
     outcome = run_script(
         "train_transfer.py",
         *("--data", painted_folder, "--backbone", backbone_file, "--image-size", SIZE),
-        *("--views", 2, "--epochs", 3, "--fine-tune", 40, "--output-dir", outputs),
+        *("--epochs", 3, "--fine-tune", 40, "--output-dir", outputs),
     )
     assert outcome.code == 0, outcome.err
     (run_folder,) = outputs.glob("*-transfer-*")
@@ -388,7 +388,7 @@ def test_saved_model_of_a_frozen_run_gives_the_answers_that_were_judged(
     outcome = run_script(
         "train_transfer.py",
         *("--data", painted_folder, "--backbone", backbone_file, "--image-size", SIZE),
-        *("--views", 2, "--epochs", 3, "--precision", precision, "--output-dir", tmp_path),
+        *("--epochs", 3, "--precision", precision, "--output-dir", tmp_path),
     )
     assert outcome.code == 0, outcome.err
     (run_folder,) = tmp_path.iterdir()

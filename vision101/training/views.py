@@ -11,6 +11,9 @@ from vision101.photos.index import Photo, expect_unchanged
 from vision101.photos.reading import read_photo, read_pixels
 from vision101.training.augmentation import LARGEST_ASPECT_RATIO, SMALLEST_CROP_AREA
 
+# Of each training photo, the plain one among them; each costs one pass through the backbone.
+VIEWS = 6
+
 # Brightness, contrast and saturation change by up to this share.
 VIEW_JITTER = 0.2
 
