@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import os
 import re
 import signal
@@ -294,6 +295,9 @@ def run_script(main: Callable[[], int | None]) -> None:
             raise
     if interrupted.is_set():
         message, code, on = "stopped", INTERRUPTED_EXIT_CODE, f"go on with: python {program}"
+        # A dataset that is freed only once Python has ended waits for its thread, which waits for
+        # Python: two of four interrupted trainings of a head hung for good.
+        gc.collect()
     if Run.unfinished:
         message += f"; {on} --resume {shown_path(Run.unfinished.folder)}"
     # Libraries explain themselves in several lines; ours is one, below the terminal's ^C.
