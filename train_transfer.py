@@ -3,6 +3,7 @@
     python train_transfer.py                     on a frozen ResNet50, on tf_flowers
     python train_transfer.py --fine-tune 40      and then its last 40 layers too, gently
     python train_transfer.py --data my_photos/   one sub-folder per class
+    python train_transfer.py --folds 5           few photos: each is scored, unseen by a head
     python train_transfer.py --weights none      without a download: shows how, not how well
 
 Networks of Keras Applications, with the size of their ImageNet weights, which are downloaded once:
@@ -21,12 +22,7 @@ import math
 import sys
 from argparse import Namespace
 
-from vision101.cli import (
-    ArgumentParser,
-    add_transfer_arguments,
-    parse_training_arguments,
-    run_script,
-)
+from vision101.cli import build_transfer_parser, parse_training_arguments, run_script
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.lists import exclude_photos
 from vision101.photos.make_split import make_split
@@ -51,7 +47,7 @@ def main() -> None:
     arguments = parse_arguments()
     run = Run("transfer", arguments)
 
-    # Photos, split into subsets with the same number of each class.
+    # Photos, split into subsets with the same number of each class, or into folds.
     source = find_photos(arguments.data)
     photos = exclude_photos(index_photos(source), source, arguments.exclude)
     split = run.read_split(photos, source) or make_split(photos, source, arguments)
@@ -68,6 +64,7 @@ def main() -> None:
     from vision101.training.backbones import build_backbone, print_trainable, unfreeze_last_layers
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.features import compute_split_features
+    from vision101.training.folds import train_folds, weigh_classes
     from vision101.training.log import TrainingLog
 
     # The model: a frozen backbone, and a head to be trained.
@@ -78,9 +75,9 @@ def main() -> None:
     head = models.build_head(len(class_names), backbone.model.output_shape[-1])
     model = models.join_backbone_and_head(backbone.model, head)
 
-    def fit(trained: keras.Model, examples, phase: str, epochs: int, peak: float) -> None:
-        first = 0 if phase == "training" else arguments.epochs
-        steps = math.ceil(len(split["train"]) / arguments.batch_size)
+    def fit(trained, examples, phase: str, epochs: int, peak: float, held_out=None) -> None:
+        first = arguments.epochs if phase == "fine-tuning" else 0
+        steps = math.ceil(len(examples["train"].labels) / arguments.batch_size)
         passes = 1 if first else math.ceil(LEAST_STEPS / steps)
         train_dataset = build_training_dataset(
             examples["train"], arguments.batch_size, arguments.seed, passes * (run.epochs - first)
@@ -90,16 +87,19 @@ def main() -> None:
             keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
             keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
             metrics=["accuracy"],
+            steps_per_execution=passes * steps if passes > 1 else 1,
         )
+        log = TrainingLog(run, first + epochs, phase, held_out)
         trained.fit(
             train_dataset,
             validation_data=build_dataset(examples["validation"], arguments.batch_size),
             initial_epoch=min(run.epochs, first + epochs),
             epochs=first + epochs,
             steps_per_epoch=passes * steps,
+            class_weight=weigh_classes(examples["train"].labels) if arguments.folds else None,
             shuffle=False,  # the dataset does it
             verbose=0,  # the log shows every epoch
-            callbacks=[TrainingLog(run, first + epochs, phase)],
+            callbacks=[log] if phase != "folds" else [],
         )
         run.end_stage(phase)
 
@@ -111,7 +111,9 @@ def main() -> None:
     name = f"{backbone.name}-fine-tuned" if arguments.fine_tune else backbone.name
     run.start(name, backbone.title, settings, source, split)
     print_trainable(model, run.folder)
-    fit(head, examples, "training", arguments.epochs, arguments.learning_rate)
+    recipe = arguments.epochs, arguments.learning_rate
+    held_out = train_folds(head, examples, split, lambda part: fit(head, part, "folds", *recipe))
+    fit(head, examples, "training", *recipe, held_out)
 
     # On request, train the last layers of the backbone too, on the views themselves.
     fine_tune = arguments.fine_tune and not run.stopped
@@ -126,21 +128,19 @@ def main() -> None:
     # runs well on every machine.
     print("Evaluating")
     trained = models.rebuild_model(model, "float32") if fine_tune else head
-    evaluation = evaluate_model(trained, examples, class_names, arguments.target_accuracy)
+    evaluation = evaluate_model(trained, examples, class_names, arguments.target_accuracy, held_out)
     if trained is head:  # its layers are the last ones of the model, which are calibrated now
         trained = models.rebuild_model(model, "float32")
     run.end_stage("evaluation")
 
     # Save it, and show what it can do, beside the newest CNN on the same split, if there is one.
     if not fine_tune:  # features cannot be shown, so decode the photos
-        unseen = {"unseen": split["unseen"]}
-        examples = decode_split(unseen, class_names, arguments.image_size)
+        examples = decode_split({"unseen": split["unseen"]}, class_names, arguments.image_size)
     finish_run(run, trained, evaluation, examples["unseen"].inputs, beside="cnn")
 
 
 def parse_arguments() -> Namespace:
-    parser = ArgumentParser(__doc__)
-    add_transfer_arguments(parser, BACKBONE, WEIGHTS)
+    parser = build_transfer_parser(__doc__, BACKBONE, WEIGHTS)
     defaults = Namespace(image_size=IMAGE_SIZE, epochs=EPOCHS, learning_rate=LEARNING_RATE)
     return parse_training_arguments(parser, "transfer", BATCH_SIZE, {"": defaults})
 

@@ -61,6 +61,8 @@ HELP = {
     "--weights": "imagenet (downloaded once), none (random), or the .h5 file of Keras Applications "
     "for the network without its top",
     "--fine-tune": "then train the last N layers of the backbone too",
+    "--folds": "for few photos: score every one by cross-validation, with K heads that are each "
+    "trained without a fold of them, and save a model that is trained on all",
     "--skip-labels": "do not look for label issues",
     "--run": "use the network of this run, in place of a backbone",
 }
@@ -193,6 +195,11 @@ def parse_training_arguments(
     arguments = parser.parse_args()
     if arguments.use_split and arguments.per_class:
         parser.error("--per-class: says how to split, and --use-split not to; leave one out")
+    for flag in ("--fine-tune", "--use-split", "--per-class", "--add"):
+        if vars(arguments).get("folds") and vars(arguments)[flag[2:].replace("-", "_")]:
+            parser.error(
+                f"--folds: trains a head on all photos, split in its own way; leave {flag} out"
+            )
     recipe = recipes[vars(arguments).get("recipe", "")]
     # From single photos, the tuned CNN got 33 % in validation (100 % in training); from pairs, 100.
     if arguments.batch_size == 1 and getattr(recipe, "network", "") != "base_cnn":
@@ -223,11 +230,14 @@ def add_explore_arguments(
     add_output_argument(others, "where the pictures and lists are written")
 
 
-def add_transfer_arguments(parser: argparse.ArgumentParser, backbone: str, weights: str) -> None:
-    """Add the flags that only transfer learning has, with the script's defaults."""
+def build_transfer_parser(description: str, backbone: str, weights: str) -> ArgumentParser:
+    """Return a parser of the flags that only transfer learning has, with the script's defaults."""
+    parser = ArgumentParser(description)
     transfer = parser.add_argument_group("transfer learning")
     add_backbone_flags(transfer, backbone, weights)
     add_flag(transfer, "--fine-tune", "none", type=integer_from(1), metavar="N")
+    add_flag(transfer, "--folds", "none", type=integer_from(2, 20), metavar="K")
+    return parser
 
 
 def add_data_flag(parser: argparse.ArgumentParser) -> None:

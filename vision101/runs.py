@@ -66,7 +66,9 @@ class Run:
     @property
     def title(self) -> str:
         """What a person reads as its name."""
-        title = ", ".join(filter(None, (self.model_title, self.stopped)))
+        folds = vars(self.arguments).get("folds")
+        names = (self.model_title, folds and f"{folds} folds", self.stopped)
+        title = ", ".join(filter(None, names))
         return title + (" on painted sample photos" if self.source.painted else "")
 
     @property
@@ -76,7 +78,11 @@ class Run:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of the best validation accuracy, the first of several, counted from 1."""
+        """The epoch that is kept, counted from 1: that of the best validation accuracy, the first
+        of several; in cross-validation, which chooses none, the last.
+        """
+        if vars(self.arguments).get("folds"):
+            return self.epochs
         return 1 + self.history["val_accuracy"].index(max(self.history["val_accuracy"]))
 
     def seconds_so_far(self, stage: str) -> dict[str, float]:
@@ -118,6 +124,8 @@ class Run:
                     f"--resume {shown_path(self.folder)}: the code has changed since that run "
                     f"started ({', '.join(changed)}); train again"
                 )
+            if flags.get("folds"):
+                print("Cross-validation begins again, which takes seconds: the features are kept.")
             Run.unfinished = self
             return
         self.folder = files.create_folder(flags["output_dir"], self.kind, recipe, flags["name"])

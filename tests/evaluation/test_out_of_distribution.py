@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from vision101.evaluation.out_of_distribution import FALSE_ALARM_RATE, fit_detector, load_detector
+from vision101.evaluation.out_of_distribution import (
+    FALSE_ALARM_RATE,
+    choose_thresholds,
+    fit_detector,
+    load_detector,
+)
 
 CHANNELS = 40
 
@@ -34,7 +39,8 @@ def test_both_kinds_of_others_are_noticed_and_few_false_alarms_raised(
         return (features * scale + offset).astype("float32")
 
     features, labels = draw(count)
-    detector = fit_detector(seen(features), labels, seen(draw(400)[0]), offset, scale)
+    detector = fit_detector(seen(features), labels, offset, scale)
+    detector = choose_thresholds(detector, detector.measure_distances(seen(draw(400)[0])))
     usual, alike = detector.check(seen(draw(1000)[0]))
     assert np.mean(~usual) == pytest.approx(FALSE_ALARM_RATE, abs=0.03)
     assert 0.7 < alike.mean() < usual.mean()
@@ -54,7 +60,8 @@ def test_both_kinds_of_others_are_noticed_and_few_false_alarms_raised(
 
 def test_strength_of_features_does_not_count(draw):
     features, labels = draw(200)
-    detector = fit_detector(features, labels, features)
+    detector = fit_detector(features, labels)
+    detector = choose_thresholds(detector, detector.measure_distances(features))
     distances = detector.measure_distances(features)
     np.testing.assert_allclose(detector.measure_distances(features * 7), distances, atol=1e-4)
 

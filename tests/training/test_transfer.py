@@ -381,14 +381,14 @@ def test_both_phases_are_logged_and_the_model_predicts(
     assert outcome.out.count("daisy-0") == 14
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_saved_model_of_a_frozen_run_gives_the_answers_that_were_judged(
-    precision, run_script, painted_folder, backbone_file, tmp_path
+    run_script, painted_folder, backbone_file, tmp_path
 ):
+    """Trained in another precision than it is saved in."""
     outcome = run_script(
         "train_transfer.py",
         *("--data", painted_folder, "--backbone", backbone_file, "--image-size", SIZE),
-        *("--epochs", 3, "--precision", precision, "--output-dir", tmp_path),
+        *("--epochs", 3, "--precision", "bfloat16", "--output-dir", tmp_path),
     )
     assert outcome.code == 0, outcome.err
     (run_folder,) = tmp_path.iterdir()

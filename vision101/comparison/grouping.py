@@ -37,8 +37,10 @@ def group_by_split(runs: list[ComparedRun]) -> dict[str, list[ComparedRun]]:
     splits = {}
     keys = ((runs[0].photos_name, runs[0].config["seed"], key) for key, runs in groups.items())
     for photos, seed, split_hash in sorted(keys):
-        per_class = groups[split_hash][0].config.get("per_class")
+        config = groups[split_hash][0].config
+        per_class, folds = config.get("per_class"), config.get("folds")
         heading = f"{photos}, seed {seed}" + (f", {per_class} of each class" if per_class else "")
+        heading += f", {folds} folds" if folds else ""
         heading += f", split {split_hash[:8]}" if heading in splits else ""
         splits[heading] = _tell_apart(groups[split_hash], "name", "target_accuracy")
     return splits
@@ -48,20 +50,22 @@ def group_by_recipe(runs: list[ComparedRun]) -> dict[str, list[SeedGroup]]:
     """Return for each set of photos the seeds of each recipe, the best recipe first.
 
     Sets of photos on which no recipe has two seeds are left out: there, the splits tell all. With
-    another --per-class, each seed is another split, so that makes another set.
+    another --per-class or --folds, each seed is another split, so that makes another set.
     """
     photo_sets = defaultdict(lambda: defaultdict(list))
     for run in sorted(runs, key=lambda run: run.config["seed"]):
         # A flag that was not used does not count: earlier versions may not have had it.
         recipe = frozenset(setting for setting in _find_settings(run).items() if setting[1])
-        photo_sets[run.photos_hash, run.config.get("per_class")][recipe].append(run)
+        pool = run.config.get("per_class"), run.config.get("folds")
+        photo_sets[run.photos_hash, pool][recipe].append(run)
     found = {}
-    for (photos_hash, per_class), recipes in photo_sets.items():
+    for (photos_hash, (per_class, folds)), recipes in photo_sets.items():
         titled = _tell_apart([runs[0] for runs in recipes.values()])
         groups = list(map(_group_seeds, titled, recipes.values()))
         if any(len(group.scores) > 1 for group in groups):
             name = titled[0].photos_name
             name += f", {per_class} of each class to train and validate on" if per_class else ""
+            name += f", {folds} folds" if folds else ""
             if name in found:  # the same folder, but other photos in it
                 name += f", {photos_hash[:8]}"
             found[name] = sorted(groups, key=lambda group: group.score, reverse=True)

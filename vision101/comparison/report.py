@@ -89,8 +89,9 @@ def _tabulate_runs(runs: list[ComparedRun]) -> list[Table]:
         times = [run.features_seconds, run.training_seconds, results["seconds_per_photo"]]
         costs.append([run.title, f"{results['parameters']:,}", *map(format_seconds, times)])
     unseen, validation = (runs[0].results[name]["count"] for name in ("unseen", "validation"))
+    photos = f"{unseen:,} unseen and {format(validation, ',') if validation else 'no'}"
     caption = (
-        f"Balanced accuracy on {unseen:,} unseen and {validation:,} validation photos, and how far "
+        f"Balanced accuracy on {photos} validation photos, and how far "
         "confidence on the unseen ones can be trusted. In brackets: 95 % intervals, for chance in "
         "which photos were picked."
     )
@@ -274,7 +275,8 @@ def plot_comparison(
                 axes.plot(interval, [row] * 2, color=BLUE, linewidth=2)
                 axes.plot(member.score, row, "o", color=BLUE, ms=8, label="unseen, 95 % interval")
                 score = member.results["validation"]["balanced_accuracy"]
-                axes.plot(score, row, "D", color=ORANGE, mfc="none", label="validation")
+                if score is not None:
+                    axes.plot(score, row, "D", color=ORANGE, mfc="none", label="validation")
                 guessing = 1 / len(member.config["class_names"])
                 axes.axvline(guessing, color="0.4", linestyle=":", label="guessing")
             else:

@@ -17,12 +17,14 @@ from vision101.evaluation.calibration import (
 from vision101.evaluation.out_of_distribution import (
     PHOTO_LIMIT,
     OutOfDistributionDetector,
+    choose_thresholds,
     fit_detector,
 )
 from vision101.evaluation.scores import binomial_interval, measure_gap, score_predictions
 from vision101.photos.split import EVALUATED_SUBSETS
 from vision101.terminal import ProgressBar
 from vision101.training.datasets import Examples
+from vision101.training.folds import HeldOut
 from vision101.training.models import CLASSIFIER_NAME, compile_prediction, expose_features
 
 # Photos that are predicted at once.
@@ -38,7 +40,7 @@ class Evaluation(NamedTuple):
     Attributes:
         class_names: In the order of the model's outputs.
         scores: For each of `EVALUATED_SUBSETS` what `score_predictions` returned.
-        gap: What `measure_gap` returned.
+        gap: What `measure_gap` returned; None without validation photos.
         confidence: Ready for JSON: `temperature`; `target_accuracy`, and the `threshold` chosen
             for it; of unseen photos the `coverage`, the share whose prediction is accepted, rather
             than left to a person, and the `accepted_accuracy` with its interval (None if none
@@ -54,11 +56,12 @@ class Evaluation(NamedTuple):
             those trained on: bool (photos,).
         detector: Tells photos that are unlike those trained on.
         features: What the last layer decides from, float32 (photos, channels).
+        folds: What `HeldOut.measure_spread` returned; None without cross-validation.
     """
 
     class_names: list[str]
     scores: dict[str, dict]
-    gap: dict
+    gap: dict | None
     confidence: dict
     out_of_distribution: dict
     labels: dict[str, np.ndarray]
@@ -67,6 +70,7 @@ class Evaluation(NamedTuple):
     accepted: dict[str, np.ndarray]
     detector: OutOfDistributionDetector
     features: dict[str, np.ndarray]
+    folds: dict | None
 
 
 def evaluate_model(
@@ -74,18 +78,21 @@ def evaluate_model(
     examples: dict[str, Examples],
     class_names: list[str],
     target_accuracy: float,
+    held_out: HeldOut | None = None,
 ) -> Evaluation:
     """Calibrate a model on validation photos, and evaluate it on those it was not trained on.
 
     The temperature is put into the weights of the model's last layer, so whoever loads the model
     has it. All that is chosen is chosen on validation photos; the unseen ones (the test set) only
-    tell how good it is.
+    tell how good it is. In cross-validation, all folds choose for the model that is saved, and each
+    is evaluated with what the others choose.
 
     Args:
         model: A classifier of ours, which takes the examples' inputs; its last layer is changed.
         examples: Those of each subset of the split; of views, the first one of a photo counts.
         class_names: In the order of the model's outputs.
         target_accuracy: Share of the accepted predictions that should be right, 0-1.
+        held_out: What `train_folds` returned: the predictions for unseen photos.
     """
     labels = {subset: examples[subset].labels for subset in EVALUATED_SUBSETS}
     call = compile_prediction(expose_features(model))
@@ -99,24 +106,32 @@ def evaluate_model(
     several_views = train.inputs.ndim == len(model.inputs[0].shape) + 1
     inputs = train.inputs[chosen, 0] if several_views else train.inputs[chosen]
     _, train_features = predict(call, inputs, "train")
+    learned, normalization = (train_features, train.labels[chosen]), _find_normalization(model)
+    detector = fit_detector(*learned, *normalization)
+    distances = {subset: detector.measure_distances(features[subset]) for subset in labels}
 
+    validation = "validation"
+    if held_out:
+        validation, uncalibrated["unseen"] = "unseen", held_out.probabilities
+        for fold, held in held_out.list_folds():
+            others = held_out.folds[chosen] != fold
+            of_others = fit_detector(*(array[others] for array in learned), *normalization)
+            distances["unseen"][held] = of_others.measure_distances(features["unseen"][held])
     classifier = model.get_layer(CLASSIFIER_NAME)
-    temperature = fit_temperature(labels["validation"], uncalibrated["validation"])
+    temperature = fit_temperature(labels[validation], uncalibrated[validation])
     classifier.set_weights([weights / temperature for weights in classifier.get_weights()])
     last_layer = compile_prediction(keras.Model(classifier.input, classifier.output))
     probabilities = {subset: predict(last_layer, features[subset])[0] for subset in labels}
 
-    # A photo unlike those trained on is not accepted, so it has no say in the threshold either.
-    detector = fit_detector(
-        train_features, train.labels[chosen], features["validation"], *_find_normalization(model)
-    )
-    usual, alike = {}, {}
-    for subset in labels:
-        usual[subset], alike[subset] = detector.check(features[subset])
-    confidences = {subset: probabilities[subset].max(axis=1) for subset in labels}
-    of_usual = (array["validation"][alike["validation"]] for array in (labels, probabilities))
-    threshold = choose_threshold(*confidence_and_correctness(*of_usual), target_accuracy)
-    accepted = {subset: alike[subset] & (confidences[subset] >= threshold) for subset in labels}
+    if held_out:
+        probabilities["unseen"] = _calibrate(held_out.probabilities, temperature)
+    known = (array[validation] for array in (distances, probabilities, labels))
+    limits = detector, threshold = _choose_limits(detector, target_accuracy, *known)
+    checked = {s: _check(*limits, distances[s], probabilities[s]) for s in labels}
+    if held_out:
+        known = held_out, labels["unseen"], distances["unseen"], detector, target_accuracy
+        probabilities["unseen"], checked["unseen"] = _cross_fit(*known)
+    accepted = {subset: checked[subset][1] for subset in labels}
 
     scores = {
         subset: score_predictions(labels[subset], probabilities[subset], class_names)
@@ -131,7 +146,7 @@ def evaluate_model(
     confidence = {
         "temperature": temperature,
         "expected_calibration_error": measure_calibration(*after)["error"],
-        "perfect_calibration_error": perfect_calibration_error(confidences["unseen"]),
+        "perfect_calibration_error": perfect_calibration_error(after[0]),
         "uncalibrated_calibration_error": measure_calibration(*before)["error"],
         "target_accuracy": target_accuracy,
         "threshold": threshold,
@@ -142,16 +157,70 @@ def evaluate_model(
     return Evaluation(
         class_names,
         scores,
-        measure_gap(scores["validation"], scores["unseen"]),
+        None if held_out else measure_gap(scores["validation"], scores["unseen"]),
         confidence,
-        {"false_alarms": float((~usual["unseen"]).mean())},
+        {"false_alarms": float((~checked["unseen"][0]).mean())},
         labels,
         uncalibrated,
         probabilities,
         accepted,
         detector,
         features,
+        held_out and held_out.measure_spread(labels["unseen"]),
     )
+
+
+def _choose_limits(
+    detector: OutOfDistributionDetector,
+    target_accuracy: float,
+    distances: np.ndarray,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+) -> tuple[OutOfDistributionDetector, float]:
+    """Return the detector and the confidence that decide, chosen on photos not trained on."""
+    detector = choose_thresholds(detector, distances)
+    # A photo unlike those trained on is not accepted, so it has no say in the threshold either.
+    _, alike = detector.check_distances(distances)
+    told = confidence_and_correctness(labels[alike], probabilities[alike])
+    return detector, choose_threshold(*told, target_accuracy)
+
+
+def _check(
+    detector: OutOfDistributionDetector,
+    threshold: float,
+    distances: np.ndarray,
+    probabilities: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether each photo is usual, and whether its prediction is accepted."""
+    usual, alike = detector.check_distances(distances)
+    return usual, alike & (probabilities.max(axis=1) >= threshold)
+
+
+def _calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return what the last layer would give after its weights are divided by the temperature."""
+    powers = probabilities ** (1 / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _cross_fit(
+    held_out: HeldOut,
+    labels: np.ndarray,
+    distances: np.ndarray,
+    detector: OutOfDistributionDetector,
+    target_accuracy: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the calibrated probabilities of each fold, and what `_check` says of it, with what the
+    other folds chose: no photo has a say in how it is evaluated itself.
+    """
+    probabilities, checked = np.empty_like(held_out.probabilities), np.empty((2, len(labels)), bool)
+    for _, held in held_out.list_folds():
+        temperature = fit_temperature(labels[~held], held_out.probabilities[~held])
+        calibrated = _calibrate(held_out.probabilities, temperature)
+        known = (array[~held] for array in (distances, calibrated, labels))
+        limits = _choose_limits(detector, target_accuracy, *known)
+        probabilities[held] = calibrated[held]
+        checked[:, held] = _check(*limits, distances[held], calibrated[held])
+    return probabilities, checked
 
 
 def _find_normalization(model: keras.Model) -> tuple[np.ndarray | float, np.ndarray | float]:

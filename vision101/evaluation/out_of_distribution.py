@@ -72,7 +72,10 @@ class OutOfDistributionDetector(NamedTuple):
         """Return whether each photo is like what the model learned from, and whether it is enough
         so for a prediction to be accepted; bool (photos,).
         """
-        distances = self.measure_distances(features)
+        return self.check_distances(self.measure_distances(features))
+
+    def check_distances(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same of photos at these distances."""
         usual = (distances <= self.threshold).all(axis=1)
         return usual, usual & (distances[:, 0] <= self.sure_threshold)
 
@@ -115,6 +118,7 @@ class MahalanobisDetector(NamedTuple):
         return {"means": (classes, channels), "precision": (channels, channels), "threshold": ()}
 
     check = OutOfDistributionDetector.check
+    check_distances = OutOfDistributionDetector.check_distances
 
 
 def load_detector(path: Path) -> OutOfDistributionDetector | MahalanobisDetector:
@@ -132,12 +136,11 @@ def load_detector(path: Path) -> OutOfDistributionDetector | MahalanobisDetector
 def fit_detector(
     features: np.ndarray,
     labels: np.ndarray,
-    validation_features: np.ndarray,
     offset: np.ndarray | float = 0.0,
     scale: np.ndarray | float = 1.0,
 ) -> OutOfDistributionDetector:
-    """Learn what is usual from training photos, and what is far from validation photos. Features
-    are float (photos, channels), labels one-hot (photos, classes).
+    """Learn from training photos what is usual; what is far, `choose_thresholds` says. Features are
+    float (photos, channels), labels one-hot (photos, classes).
     """
     ones = np.ones(features.shape[1], np.float32)
     offset, scale = ones * offset, ones * scale
@@ -149,8 +152,15 @@ def fit_detector(
     kernels = np.exp(-squares / widths[:, np.newaxis, np.newaxis])
     ridge = RIDGE * np.eye(len(features), dtype=np.float32)
     weights = np.linalg.solve(kernels + ridge, np.stack([labels, labels]).astype(np.float32))
-    detector = OutOfDistributionDetector(offset, scale, examples, weights, widths, np.inf, np.inf)
-    distances = detector.measure_distances(validation_features)
+    return OutOfDistributionDetector(offset, scale, examples, weights, widths, np.inf, np.inf)
+
+
+def choose_thresholds(
+    detector: OutOfDistributionDetector, distances: np.ndarray
+) -> OutOfDistributionDetector:
+    """Return the detector with thresholds for the distances of photos that it did not learn from,
+    as `measure_distances` returns them.
+    """
     # A photo is an alarm if it is among the first, from the largest distance on, by either one.
     ranks = (-distances).argsort(axis=0).argsort(axis=0)
     shared = np.sort((ranks / ALARM_SHARES).min(axis=1))[int(FALSE_ALARM_RATE * len(ranks))]

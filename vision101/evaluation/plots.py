@@ -45,15 +45,17 @@ def plot_curves(run: Run) -> bytes:
     """Plot accuracy and loss of every epoch, in training and on validation photos."""
     figure, (accuracy_axes, loss_axes) = _build_panels(run.title)
     epochs = range(1, run.epochs + 1)
+    folds = run.config.get("folds")
+    held_out = f"mean of {folds} folds, held out" if folds else "validation"
     for axes, name, scale in ((accuracy_axes, "accuracy", 100), (loss_axes, "loss", 1)):
         for key, label, style in (
             (name, "training", {"color": BLUE, "linestyle": "-"}),
-            (f"val_{name}", "validation", {"color": ORANGE, "linestyle": "--"}),
+            (f"val_{name}", held_out, {"color": ORANGE, "linestyle": "--"}),
         ):
             marker = "o" if run.epochs == 1 else None  # a line through one point is not seen
             values = scale * np.array(run.history[key])
             axes.plot(epochs, values, marker=marker, label=label, linewidth=2, **style)
-        best = f"best epoch ({run.best_epoch})"
+        best = f"{'last' if folds else 'best'} epoch ({run.best_epoch})"
         axes.axvline(run.best_epoch, color="0.5", linestyle=":", label=best)
         if first := find_fine_tuning(run):
             label = f"fine-tuning, from epoch {first} on"

@@ -57,6 +57,7 @@ def finish_run(
     print("Saving the model")
     results = evaluation.scores | {
         "gap": evaluation.gap,
+        "folds": evaluation.folds,
         "confidence": evaluation.confidence,
         "out_of_distribution": evaluation.out_of_distribution,
         "parameters": model.count_params(),
@@ -73,7 +74,7 @@ def finish_run(
     which = "" if newest else f"--run {quote(shown_path(run.folder))} "
     predict = f"python predict.py {which}photo.jpg"
     steps = verdict.suggest_next_steps(
-        shown_path(run.folder / PAGE_NAME), predict, results["unseen"]
+        shown_path(run.folder / PAGE_NAME), predict, results["unseen"], evaluation.folds
     )
     write_run_page(run, model, evaluation, images, results, paragraphs, other, steps[1:])
     export_model(run, model)
@@ -85,8 +86,10 @@ def describe_evaluation(evaluation: Evaluation) -> list[list[str]]:
     """Return the verdict in two paragraphs: how good it is, and when it is sure."""
     names, probabilities = evaluation.class_names, evaluation.probabilities["unseen"]
     never = verdict.find_never_accepted(names, probabilities, evaluation.accepted["unseen"])
+    photos, folds = len(evaluation.labels["unseen"]), evaluation.folds
     return [
-        verdict.describe_accuracy(names, evaluation.scores["unseen"]),
+        verdict.describe_accuracy(names, evaluation.scores["unseen"])
+        + verdict.describe_folds(photos, folds),
         verdict.describe_acceptance(evaluation.confidence, never),
     ]
 
@@ -100,7 +103,7 @@ def print_results(
         say(*paragraph)
     print()
     say(f"{run.title}, with 95 % intervals:")
-    print(lay_out(build_table(*verdict.tabulate_scores(evaluation.scores))))
+    print(lay_out(build_table(*verdict.tabulate_scores(evaluation.scores, evaluation.folds))))
     print()
     say(verdict.describe_training(run))
     if other:
@@ -148,7 +151,7 @@ def write_run_page(
         results=results,
         verdict=sum(paragraphs, []),
         guessing=verdict.guess_accuracy(results["unseen"]),
-        scores=verdict.tabulate_scores(evaluation.scores),
+        scores=verdict.tabulate_scores(evaluation.scores, evaluation.folds),
         next_steps=next_steps,
         training_photos=len(run.split["train"]),
         training=verdict.describe_training(run),

@@ -112,9 +112,22 @@ def find_never_accepted(
     return [name for label, name in enumerate(class_names) if label not in named]
 
 
-def tabulate_scores(scores: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
+def describe_folds(photos: int, folds: dict | None) -> list[str]:
+    """Return what a score means after cross-validation, given `folds` of `results.json`."""
+    if not folds:
+        return []
+    number = len(folds["photos"])
+    return [
+        f"The saved model was trained on all {count(photos, 'photo')}; its score is estimated by "
+        f"{number} models, each trained on {number - 1} of {number} folds and scored on the other."
+    ]
+
+
+def tabulate_scores(
+    scores: dict[str, dict], folds: dict | None = None
+) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of a table of the subsets that have photos, with their accuracies;
-    balanced accuracy only where it is another number.
+    balanced accuracy only where it is another number. The last row says how much folds differ.
     """
     rows = []
     for subset, found in scores.items():
@@ -126,6 +139,10 @@ def tabulate_scores(scores: dict[str, dict]) -> tuple[list[str], list[list[str]]
             )
             balanced = balanced if balanced != accuracy else ""
             rows.append([subset, f"{found['count']:,}", accuracy, balanced])
+    if folds:
+        name = f"mean of {len(folds['photos'])} folds"
+        mean, deviation = 100 * folds["mean"], 100 * folds["standard_deviation"]
+        rows.append([name, "", f"{mean:.1f} % ± {deviation:.1f} points", ""])
     headings = ["subset", "photos", "accuracy", "balanced accuracy"]
     if not any(row[-1] for row in rows):
         headings, *rows = (row[:-1] for row in (headings, *rows))
@@ -135,7 +152,9 @@ def tabulate_scores(scores: dict[str, dict]) -> tuple[list[str], list[list[str]]
 def describe_training(run: Run) -> str:
     """Return what the training of a run took, and which of its epochs was the best."""
     photos, epochs = count(len(run.split["train"]), "photo"), f"{run.epochs:,} epochs"
-    best = f"the best of {epochs} was number {run.best_epoch}" if run.epochs > 1 else "one epoch"
+    best = f"the best of {epochs} was number {run.best_epoch}"
+    best = f"the last of {epochs} was kept" if run.config.get("folds") else best
+    best = best if run.epochs > 1 else "one epoch"
     seconds = format_seconds(sum(run.seconds.values()))
     sentence = f"Trained on {photos}; {best}; {seconds} in all."
     if run.best_epoch < (first := find_fine_tuning(run)):
@@ -156,15 +175,20 @@ def describe_reliability(results: dict) -> list[str]:
     gap, confidence = results["gap"], results["confidence"]
     photos = results["unseen"]["count"]
     false_alarms = results["out_of_distribution"]["false_alarms"]
-    low, high = (100 * end for end in gap["interval"])
+    sentences = []
+    if gap:
+        low, high = (100 * end for end in gap["interval"])
+        sentences.append(
+            f"Validation minus unseen: {100 * gap['balanced_accuracy']:+.1f} points ({low:+.1f} to "
+            f"{high:+.1f}). Validation photos chose the best epoch, so their score tends to be "
+            "optimistic."
+        )
     error, before, by_chance = (
         f"{100 * confidence[f'{kind}_calibration_error']:.1f} %"
         for kind in ("expected", "uncalibrated", "perfect")
     )
     return [
-        f"Validation minus unseen: {100 * gap['balanced_accuracy']:+.1f} points ({low:+.1f} to "
-        f"{high:+.1f}). Validation photos chose the best epoch, so their score tends to be "
-        "optimistic.",
+        *sentences,
         f"Expected calibration error on unseen photos: {error} ({before} before temperature "
         f"scaling; temperature {confidence['temperature']:.2f}). With {photos:,} photos, even a "
         f"perfectly calibrated model would show {by_chance}, by chance.",
@@ -173,15 +197,19 @@ def describe_reliability(results: dict) -> list[str]:
     ]
 
 
-def suggest_next_steps(page: str, predict: str, unseen: dict) -> list[str]:
+def suggest_next_steps(
+    page: str, predict: str, unseen: dict, folds: dict | None = None
+) -> list[str]:
     """Return what to do after a run.
 
     Args:
         page: Path of the run's page, as a person would type it.
         predict: The command that predicts with the run.
-        unseen: As above.
+        unseen, folds: As above.
     """
     steps = [f"Open {page}", f"Predict: {predict}"]
     if _measure_uncertainty(unseen) > UNCERTAIN_BY:
         steps.append("Add photos of each class: with so few, the score is partly luck")
+        if not folds:
+            steps.append("Or have every photo scored, with --folds 5 of train_transfer.py")
     return steps

@@ -16,6 +16,7 @@ from vision101.photos.split import (
     fill_subsets,
     find_key,
     group_photos,
+    join_folds,
     line_up,
     sort_photos,
     split_photos,
@@ -24,14 +25,17 @@ from vision101.terminal import count
 
 
 def make_split(photos: list[Photo], source: PhotoSource, arguments: argparse.Namespace) -> Split:
-    """Return the split of photos by --seed, --per-class, --near-duplicates, --group-by, --use-split
-    and --add. Raises UserError where a class is too small, or a flag does not fit the photos.
+    """Return the split of photos by --seed, --per-class, --near-duplicates, --group-by,
+    --use-split, --folds and --add. Raises UserError where a class is too small, or a flag does not
+    fit the photos.
     """
     files = {file.path: file for file in list_labelled_files(source)}
     keys = [files[photo.path].group for photo in photos]
     if arguments.group_by:
         keys = find_keys([source.place(photo.path) for photo in photos], arguments.group_by)
     groups = group_photos(photos, arguments.near_duplicates, keys)
+    if folds := vars(arguments).get("folds"):
+        return deal_folds(groups, folds, arguments.seed)
     if arguments.use_split:
         subset_of = {photo.path: files[photo.path].subset for photo in photos}
         split = keep_split(groups, subset_of, arguments.seed)
@@ -39,6 +43,28 @@ def make_split(photos: list[Photo], source: PhotoSource, arguments: argparse.Nam
         split = split_photos(photos, arguments.seed, arguments.per_class, groups)
     key_of = {photo.path: key for photo, key in zip(photos, keys, strict=True)}
     return add_photos(split, arguments.add, arguments.near_duplicates, key_of, arguments.group_by)
+
+
+def deal_folds(groups: Groups, folds: int, seed: int) -> Split:
+    """Return the split for cross-validation in so many folds, each with its share of every class.
+    Raises UserError where a class has fewer different photos than that.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second
+
+    line = line_up(groups, seed)
+    counts = Counter(name for group in line for name in {photo.class_name for photo in group})
+    fewest, class_name = min((number, name) for name, number in counts.items())
+    if fewest < folds:
+        raise UserError(
+            f"--folds {folds}: class {class_name!r} has {count(fewest, 'different photo')}; it "
+            "needs one for each fold, so add some, or use fewer folds"
+        )
+    number_of = {photo: number for number, group in enumerate(line) for photo in group}
+    photos = sort_photos([*number_of])
+    names, numbers = zip(*((photo.class_name, number_of[photo]) for photo in photos), strict=True)
+    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    dealt = enumerate(dealer.split(names, names, numbers), 1)
+    return join_folds({f"fold {n}": [photos[p] for p in held] for n, (_, held) in dealt})
 
 
 def find_keys(places: list[str], expression: str) -> list[str]:

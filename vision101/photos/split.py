@@ -24,7 +24,8 @@ from vision101.terminal import count
 # Photos that must stay together in one subset; most groups are of one.
 Groups = list[list[Photo]]
 
-# The photos of each subset.
+# The photos of each subset. For cross-validation, all of them are in train and in unseen, and each
+# is in one fold, too: `fold 1` and so on.
 Split = dict[str, list[Photo]]
 
 # In the order in which they are filled. What is in no earlier subset is surplus.
@@ -202,16 +203,31 @@ def _fill_evenly(line: Groups, quotas: dict[str, int], class_names: Iterable[str
     return {}
 
 
+def list_folds(split: Split) -> list[str]:
+    """Return the names of the folds of a split for cross-validation, in order; of others, none."""
+    return sorted({*split} - {*SUBSETS}, key=lambda name: (len(name), name))
+
+
+def join_folds(folds: Split) -> Split:
+    """Return the split for cross-validation: all photos train the model that is saved, and each is
+    unseen by the model that scores its fold.
+    """
+    photos = sort_photos([photo for members in folds.values() for photo in members])
+    return {"validation": [], "train": photos, "unseen": photos, "surplus": []} | folds
+
+
 def sort_photos(photos: list[Photo]) -> list[Photo]:
     """Return photos in the order of a subset: by class, then content."""
     return sorted(photos, key=lambda photo: (photo.class_name, photo.sha256, str(photo.path)))
 
 
 def write_split(run_folder: Path, split: Split, source: PhotoSource) -> None:
-    """Write `split.csv`: path (below the source's folder), label, part and sha256 of all photos."""
+    """Write `split.csv`: path (below the source's folder), label, part and sha256 of all photos.
+    The part is the subset, or the fold.
+    """
     rows = sorted(
         (source.place(photo.path), photo.class_name, subset, photo.sha256)
-        for subset in SUBSETS
+        for subset in list_folds(split) or SUBSETS
         for photo in split[subset]
     )
     write_table(run_folder / SPLIT_NAME, COLUMNS, rows)
@@ -233,16 +249,20 @@ def read_split(run_folder: Path, photos: list[Photo], source: PhotoSource) -> Sp
                 print(f"Left out: {place}: missing, or changed since the run started")
             else:
                 own = white if photo.white else 0
+                if re.fullmatch("fold [0-9]+", subset):
+                    split.setdefault(subset, [])
                 split[subset].append(replace(photo, class_name=label, white=own))
     except (OSError, LookupError, ValueError, csv.Error) as error:
         raise UserError(f"{shown_path(path)}: missing or damaged ({error}); train again") from error
-    return {subset: sort_photos(members) for subset, members in split.items()}
+    split = {subset: sort_photos(members) for subset, members in split.items()}
+    folds = {fold: split[fold] for fold in list_folds(split)}
+    return join_folds(folds) if folds else split
 
 
 def hash_split(split: Split) -> str:
     """Return a hash of the photos and labels to evaluate on: where it is equal, scores compare."""
     digest = hashlib.sha256()
-    for subset in EVALUATED_SUBSETS:
+    for subset in (*EVALUATED_SUBSETS, *list_folds(split)):
         for photo in split[subset]:
             digest.update(f"{subset} {photo.class_name} {photo.sha256}\n".encode())
     return digest.hexdigest()

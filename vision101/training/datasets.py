@@ -130,11 +130,13 @@ def build_training_dataset(
     return _build_from_batches(generate, shape, class_count)
 
 
-def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset:
+def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset | None:
     """Build a dataset of batches (inputs, labels), as `build_training_dataset` does, of examples in
-    their order, once.
+    their order, once. Of none, Keras takes None.
     """
     count, class_count = examples.labels.shape
+    if not count:
+        return None
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, count, batch_size):

@@ -15,7 +15,7 @@ import numpy as np
 from vision101.files import DATA_FOLDER, write_atomically
 from vision101.photos.index import Photo
 from vision101.photos.reading import READING_VERSION, read_ahead
-from vision101.photos.split import Split
+from vision101.photos.split import SUBSETS, Split
 from vision101.training.backbones import Backbone, rebuild_backbone
 from vision101.training.datasets import Examples, encode_labels
 from vision101.training.models import compile_prediction
@@ -36,7 +36,8 @@ def compute_split_features(
     if keras.config.dtype_policy().name != "float32":
         as_saved = rebuild_backbone(backbone, "float32")
     examples = {}
-    for subset, photos in split.items():
+    for subset in SUBSETS:
+        photos = split[subset]
         if subset == "train":
             inputs = compute_features(backbone, photos, views, subset)
         else:

@@ -10,6 +10,7 @@ from vision101.errors import UserError, shown_path
 from vision101.files import write_atomically, write_table
 from vision101.runs import LOG_NAME, Run
 from vision101.terminal import EpochBar, say
+from vision101.training.folds import HeldOut
 
 
 class TrainingLog(keras.callbacks.Callback):
@@ -24,11 +25,18 @@ class TrainingLog(keras.callbacks.Callback):
     The run's `history` is filled, and `stopped` where it was. The phase is the name of this `fit`
     among those of the run, and the epochs are those of the whole training. A `UserError` ends `fit`
     after an epoch in which the loss became infinite or NaN.
+
+    After cross-validation, `held_out` has the `val_accuracy` and `val_loss` of every epoch, and the
+    last one is kept. That takes seconds: where it is interrupted, it is not completed, and begins
+    again when it is resumed.
     """
 
-    def __init__(self, run: Run, epochs: int, phase: str = "training"):
+    def __init__(
+        self, run: Run, epochs: int, phase: str = "training", held_out: HeldOut | None = None
+    ):
         super().__init__()
         self.run, self.epochs, self.phase = run, epochs, phase
+        self.curves = held_out.curves if held_out else {}
         self.path = run.folder / f"checkpoint-{phase}.npz"
         self.best_accuracy = max(run.history.get("val_accuracy", [-1.0]))
 
@@ -46,7 +54,7 @@ class TrainingLog(keras.callbacks.Callback):
         """Handle a signal: the first one stops after this step."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
-        if not self.run.history:
+        if not self.run.history or self.curves:
             signal.raise_signal(number)  # nothing to complete a run from
         self.run.stopped = f"stopped in epoch {self.run.epochs + 1} of {self.epochs}"
         say(
@@ -65,7 +73,8 @@ class TrainingLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.run.stopped:
             return  # the epoch is not whole
-        best = logs["val_accuracy"] > self.best_accuracy
+        logs = logs | {name: values[epoch] for name, values in self.curves.items()}
+        best = not self.curves and logs["val_accuracy"] > self.best_accuracy
         self.bar.finish(logs, best)
         history = self.run.history
         for name, value in logs.items():
@@ -81,6 +90,8 @@ class TrainingLog(keras.callbacks.Callback):
         if best:
             self.best_accuracy = float(logs["val_accuracy"])
             self.best_weights = self.model.get_weights()
+        if self.curves:
+            return
         arrays = {name: variable.numpy() for variable, name in _name_variables(self.model)}
         arrays |= {f"best/{n}": weights for n, weights in enumerate(self.best_weights)}
         progress = json.dumps({"history": history, "seconds": self.run.seconds_so_far(self.phase)})
@@ -90,7 +101,8 @@ class TrainingLog(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
-        self.model.set_weights(self.best_weights)
+        if not self.curves:
+            self.model.set_weights(self.best_weights)
 
 
 def _name_variables(model: keras.Model) -> list[tuple[keras.Variable, str]]:
