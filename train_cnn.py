@@ -22,7 +22,6 @@ from vision101.photos.lists import exclude_photos
 from vision101.photos.make_split import make_split
 from vision101.photos.sources import find_photos
 from vision101.runs import Run, list_constants
-from vision101.terminal import describe_device
 
 
 class Recipe(NamedTuple):
@@ -78,11 +77,13 @@ def main() -> None:
 
     from vision101.evaluation.evaluate import evaluate_model
     from vision101.evaluation.report import finish_run
-    from vision101.training import augmentation, models, schedule
+    from vision101.training import augmentation, devices, models, schedule
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.log import TrainingLog
 
     keras.utils.set_random_seed(arguments.seed)
+    keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
+    print(devices.choose_devices(arguments.batch_size))
     examples = decode_split(split, class_names, arguments.image_size)
     run.end_stage("photos")
 
@@ -96,8 +97,6 @@ def main() -> None:
     steps = math.ceil(len(split["train"]) / batch_size)
 
     # The model.
-    keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
-    print(describe_device())
     if recipe.network == "tuned_cnn":
         model = models.build_tuned_cnn(len(class_names))
     else:
@@ -107,7 +106,7 @@ def main() -> None:
     model.compile(
         keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
         keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],  # on several GPUs, filled-up batches count right
     )
 
     # Train, and keep the weights of the epoch that does best on the validation photos.

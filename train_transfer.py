@@ -28,7 +28,6 @@ from vision101.photos.lists import exclude_photos
 from vision101.photos.make_split import make_split
 from vision101.photos.sources import find_photos
 from vision101.runs import Run, list_constants
-from vision101.terminal import describe_device
 
 BACKBONE, WEIGHTS = "ResNet50", "imagenet"  # the article's
 IMAGE_SIZE = 224  # pixels per side: what most pretrained networks learned from
@@ -60,7 +59,7 @@ def main() -> None:
 
     from vision101.evaluation.evaluate import evaluate_model
     from vision101.evaluation.report import finish_run
-    from vision101.training import models, schedule, views
+    from vision101.training import devices, models, schedule, views
     from vision101.training.backbones import build_backbone, print_trainable, unfreeze_last_layers
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.features import compute_split_features
@@ -70,7 +69,8 @@ def main() -> None:
     # The model: a frozen backbone, and a head to be trained.
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
-    print(describe_device(), f"Loading {arguments.backbone}", sep="\n")
+    print(devices.choose_devices(arguments.batch_size))
+    print(f"Loading {arguments.backbone}")
     backbone = build_backbone(arguments.backbone, arguments.weights, arguments.image_size)
     head = models.build_head(len(class_names), backbone.model.output_shape[-1])
     model = models.join_backbone_and_head(backbone.model, head)
@@ -86,7 +86,7 @@ def main() -> None:
         trained.compile(
             keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
             keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
-            metrics=["accuracy"],
+            weighted_metrics=["accuracy"],  # on several GPUs, filled-up batches count right
             steps_per_execution=passes * steps if passes > 1 else 1,
         )
         log = TrainingLog(run, first + epochs, phase, held_out)

@@ -6,7 +6,6 @@ one line, without control characters.
 
 import io
 import operator
-import os
 import shutil
 import sys
 import time
@@ -104,18 +103,3 @@ def format_seconds(seconds: float | None) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def describe_device() -> str:
-    """Return where TensorFlow computes, and in which precision."""
-    import keras  # these take seconds
-    import tensorflow as tf
-
-    if gpus := tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(gpus[0])
-        device = f"GPU, {details.get('device_name', gpus[0].name)}"
-    else:
-        # Containers and batch systems grant fewer cores than there are.
-        cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0)
-        device = f"CPU, {count(len(cores), 'thread')}"
-    return f"Training on {device}, {keras.config.dtype_policy().name.replace('_', ' ')}"

@@ -15,6 +15,7 @@ from vision101.files import DATA_FOLDER, disk_errors
 from vision101.photos.index import Photo
 from vision101.photos.reading import read_ahead
 from vision101.photos.split import Split
+from vision101.training import devices
 from vision101.training.augmentation import Augmentation
 from vision101.training.views import read_view
 
@@ -106,9 +107,10 @@ def build_training_dataset(
     """
     count, class_count = examples.labels.shape
     views = examples.inputs.shape[1] if examples.inputs.ndim in (3, 5) else None
-    order = tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(count)
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        # Made here, since several devices start it twice: Keras looks at the first batch.
+        order = tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(count)
         generator = np.random.default_rng(seed)
         for epoch in itertools.count():
             if epoch:
@@ -127,7 +129,7 @@ def build_training_dataset(
     shape = examples.inputs.shape[1 if views is None else 2 :]
     if augment is not None:
         shape = (augment.image_size, augment.image_size, 3)
-    return _build_from_batches(generate, shape, class_count)
+    return devices.share_evenly(_build_from_batches(generate, shape, class_count))
 
 
 def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset | None:
@@ -137,6 +139,7 @@ def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset | None
     count, class_count = examples.labels.shape
     if not count:
         return None
+    batch_size = devices.round_up(batch_size, devices.count_replicas())
 
     def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, count, batch_size):
@@ -144,6 +147,7 @@ def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset | None
             yield examples.inputs[batch].astype(np.float32), examples.labels[batch]
 
     dataset = _build_from_batches(generate, examples.inputs.shape[1:], class_count)
+    dataset = devices.share_evenly(dataset, count)
     # Keras warns of an end that it did not know of.
     return dataset.apply(tf.data.experimental.assert_cardinality(math.ceil(count / batch_size)))
 

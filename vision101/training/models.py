@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from vision101.training import devices
+
 # Of the last layer, which turns features into probabilities.
 CLASSIFIER_NAME = "probabilities"
 
@@ -59,7 +61,8 @@ def build_head(class_count: int, channels: int) -> keras.Model:
     """
     inputs = keras.Input((channels,), name="features")
     # Names of its own, since a backbone may have layers with the usual ones.
-    x = layers.BatchNormalization(dtype="float32", name="head_normalization")(inputs)
+    options = {"dtype": "float32", "synchronized": devices.count_replicas() > 1}
+    x = layers.BatchNormalization(**options, name="head_normalization")(inputs)
     x = layers.Dropout(HEAD_DROPOUT, dtype="float32", name="head_dropout")(x)
     outputs = _build_classifier(x, class_count, keras.regularizers.L2(HEAD_L2))
     return keras.Model(inputs, outputs, name="head")
@@ -162,7 +165,7 @@ def _convolve(x, filters: int, kernel_size: int, strides: int = 1):
     # the first steps after hundreds of them.
     options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
     x = layers.Conv2D(filters, kernel_size, strides, **options)(x)
-    return layers.BatchNormalization(momentum=0.9)(x)
+    return layers.BatchNormalization(momentum=0.9, synchronized=devices.count_replicas() > 1)(x)
 
 
 def _build_classifier(x, class_count: int, regularizer: keras.Regularizer | None = None):
