@@ -69,7 +69,8 @@ def main() -> None:
     # The model: a frozen backbone, and a head to be trained.
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
-    print(devices.choose_devices(arguments.batch_size))
+    # On one GPU, if there are folds: Keras cannot weigh classes on several, and photos are few.
+    print(devices.choose_devices(1 if arguments.folds else arguments.batch_size))
     print(f"Loading {arguments.backbone}")
     backbone = build_backbone(arguments.backbone, arguments.weights, arguments.image_size)
     head = models.build_head(len(class_names), backbone.model.output_shape[-1])

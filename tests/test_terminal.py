@@ -100,11 +100,11 @@ def test_balanced_accuracy_is_shown_only_where_it_is_another_number():
     same |= {"balanced_accuracy": 0.7, "balanced_accuracy_interval": [0.5, 0.8]}
     headings, rows = tabulate_scores({"unseen": same, "surplus": {"count": 0}})
     assert headings == ["subset", "photos", "accuracy"]
-    assert rows == [["unseen", "20", "70.0 % (50.0 - 80.0)"]]
+    assert rows == [["unseen", "20", "70.0 % (50.0 – 80.0)"]]
     other = same | {"balanced_accuracy": 0.6}
     headings, rows = tabulate_scores({"unseen": same, "surplus": other})
     assert headings[-1] == "balanced accuracy"
-    assert [row[-1] for row in rows] == ["", "60.0 % (50.0 - 80.0)"]
+    assert [row[-1] for row in rows] == ["", "60.0 % (50.0 – 80.0)"]
 
 
 @pytest.mark.parametrize(

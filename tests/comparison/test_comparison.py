@@ -228,11 +228,11 @@ def test_seeds_of_a_recipe_are_one_row(run_compare, tmp_path):
     assert large.scores == pytest.approx({0: (36 + 34) / 80, 1: 32 / 40, 2: 34 / 40})
     shown, _ = run_compare("--markdown", "--output-dir", tmp_path)
     spread = statistics.stdev([87.5, 80, 85])
-    assert f"| base CNN, image size 128 | 84.2 ± {spread:.1f} | 87.5 | 80.0 | 85.0 | - |" in shown
+    assert f"| base CNN, image size 128 | 84.2 ± {spread:.1f} | 87.5 | 80.0 | 85.0 | – |" in shown
     # The difference is taken on the seeds that both have.
     assert (
         f"| base CNN, image size 64 minus base CNN, image size 128 | +10.0 ± {50**0.5:.1f} "
-        "| - | +15.0 | +5.0 | - |"
+        "| – | +15.0 | +5.0 | – |"
     ) in shown
 
 

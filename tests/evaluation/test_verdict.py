@@ -41,7 +41,8 @@ def test_many_photos_need_no_warning():
         "climbing roses (David Austin) and 3 other classes: 87 % of unseen photos right (85 to "
         "89 %), guessing would be 25 %."
     ]
-    assert len(suggest_next_steps("report.html", "python predict.py", unseen)) == 2
+    steps = suggest_next_steps("report.html", "python predict.py", unseen)
+    assert steps == ["Open report.html", "Predict: python predict.py"]
 
 
 def test_few_photos_leave_a_score_uncertain():
@@ -49,11 +50,14 @@ def test_few_photos_leave_a_score_uncertain():
     verdict, warning = describe_accuracy(CLASSES, unseen)
     assert "75 % of unseen photos right (56 to 89 %)" in verdict
     assert warning == "24 unseen photos: this score is uncertain by ± 19 points."
-    assert "Add photos" in suggest_next_steps("report.html", "python predict.py", unseen)[2]
+    assert "Add photos" in suggest_next_steps("report.html", "python predict.py", unseen)[1]
 
 
 def test_guessing_is_named_as_such_and_knows_unequal_classes():
     assert "It may be no better than guessing." in describe_accuracy(CLASSES, score(6, 6, 6, 6, 6))
+    assert (
+        "Train for more" in suggest_next_steps("page", "python predict.py", score(6, 6, 6, 6, 6))[1]
+    )
     verdict, *_ = describe_accuracy(CLASSES[:2], score(90, 90, 10))
     assert verdict.startswith("climbing roses (David Austin) and Gänseblümchen: 90 %")
     assert verdict.endswith("guessing would be 90 %.")
@@ -82,18 +86,19 @@ def test_what_is_hardly_better_than_guessing_is_said_though_it_is_no_chance():
 @pytest.mark.parametrize(
     ("best_epoch", "said"),
     [
-        (8, " Fine-tuning, from epoch 11 on, did not help: the best epoch was kept."),
-        (11, ""),
+        (8, ["Fine-tuning, from epoch 11 on, did not help: the model is that of before."]),
+        (11, []),
     ],
 )
 def test_fine_tuning_that_did_not_help_is_said(best_epoch, said):
     about = {"split": {"train": range(64)}, "seconds": {"training": 12.0, "fine-tuning": 8.0}}
     about |= {"config": {"fine_tune": 20, "epochs": 10}, "epochs": 22, "best_epoch": best_epoch}
-    assert describe_training(SimpleNamespace(**about)) == (
-        f"Trained on 64 photos; the best of 22 epochs was number {best_epoch}; 20 s in all.{said}"
-    )
+    assert describe_training(SimpleNamespace(**about)) == [
+        f"Trained on 64 photos; the best of 22 epochs was number {best_epoch}; 20 s in all.",
+        *said,
+    ]
     about["config"]["fine_tune"] = None
-    assert "Fine-tuning" not in describe_training(SimpleNamespace(**about))
+    assert len(describe_training(SimpleNamespace(**about))) == 1
 
 
 def test_a_model_that_is_never_sure_is_said_in_words():

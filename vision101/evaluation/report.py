@@ -105,7 +105,7 @@ def print_results(
     say(f"{run.title}, with 95 % intervals:")
     print(lay_out(build_table(*verdict.tabulate_scores(evaluation.scores, evaluation.folds))))
     print()
-    say(verdict.describe_training(run))
+    say(*verdict.describe_training(run))
     if other:
         unseen = other.results["unseen"]
         right, interval = unseen["accuracy"], unseen["accuracy_interval"]
@@ -141,6 +141,7 @@ def write_run_page(
     by_confidence = np.argsort(-confidences, kind="stable")
     mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]
     uncertain = by_confidence[right[by_confidence]][::-1][:UNCERTAIN_SHOWN]
+    training = verdict.describe_training(run)
     print("Explaining predictions (Grad-CAM)")
     write_report(
         run.folder / PAGE_NAME,
@@ -149,12 +150,12 @@ def write_run_page(
         folder=shown_path(run.folder),
         quote=quote,
         results=results,
-        verdict=sum(paragraphs, []),
+        verdict=sum(paragraphs, []) + training[1:],
         guessing=verdict.guess_accuracy(results["unseen"]),
         scores=verdict.tabulate_scores(evaluation.scores, evaluation.folds),
         next_steps=next_steps,
         training_photos=len(run.split["train"]),
-        training=verdict.describe_training(run),
+        training=training,
         sentences=verdict.describe_reliability(results),
         subsets=EVALUATED_SUBSETS,
         pictures=pictures,

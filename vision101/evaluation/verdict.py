@@ -56,7 +56,7 @@ def describe_accuracy(class_names: list[str], unseen: dict) -> list[str]:
     ]
     if interval[0] <= guess:
         sentences.append("It may be no better than guessing.")
-    elif unseen["accuracy"] - guess < LEARNED_LITTLE * (1 - guess):
+    elif learned_little(unseen):
         sentences.append("It is hardly better than guessing.")
     true, predicted = (np.sum(unseen["confusion"], axis) / unseen["count"] for axis in (1, 0))
     favourite = (predicted - true).argmax()
@@ -67,6 +67,12 @@ def describe_accuracy(class_names: list[str], unseen: dict) -> list[str]:
         photos = count(unseen["count"], "unseen photo")
         sentences.append(f"{photos}: this score is uncertain by ± {100 * points:.0f} points.")
     return sentences
+
+
+def learned_little(unseen: dict) -> bool:
+    """Whether a model is hardly better than guessing."""
+    guess = guess_accuracy(unseen)
+    return unseen["accuracy"] - guess < LEARNED_LITTLE * (1 - guess)
 
 
 def _measure_uncertainty(unseen: dict) -> float:
@@ -86,6 +92,8 @@ def describe_acceptance(confidence: dict, never_accepted: Sequence[str]) -> list
         ]
     accuracy = confidence["accepted_accuracy"]
     right = "all of these" if accuracy == 1 else f"{format_percent(accuracy)} of these"
+    if confidence["accepted_accuracy_interval"][1] < confidence["target_accuracy"]:
+        target += ", missed"
     sentences = [
         f"It is sure of {format_percent(confidence['coverage'])} of unseen photos, and right on "
         f"{right} ({format_interval(confidence['accepted_accuracy_interval'])}; target: {target}); "
@@ -149,17 +157,21 @@ def tabulate_scores(
     return headings, rows
 
 
-def describe_training(run: Run) -> str:
-    """Return what the training of a run took, and which of its epochs was the best."""
+def describe_training(run: Run) -> list[str]:
+    """Return what the training of a run took, and which of its epochs was the best; and where
+    fine-tuning did not help, that.
+    """
     photos, epochs = count(len(run.split["train"]), "photo"), f"{run.epochs:,} epochs"
     best = f"the best of {epochs} was number {run.best_epoch}"
     best = f"the last of {epochs} was kept" if run.config.get("folds") else best
     best = best if run.epochs > 1 else "one epoch"
     seconds = format_seconds(sum(run.seconds.values()))
-    sentence = f"Trained on {photos}; {best}; {seconds} in all."
+    sentences = [f"Trained on {photos}; {best}; {seconds} in all."]
     if run.best_epoch < (first := find_fine_tuning(run)):
-        sentence += f" Fine-tuning, from epoch {first} on, did not help: the best epoch was kept."
-    return sentence
+        sentences.append(
+            f"Fine-tuning, from epoch {first} on, did not help: the model is that of before."
+        )
+    return sentences
 
 
 def find_fine_tuning(run: Run) -> int:
@@ -207,9 +219,11 @@ def suggest_next_steps(
         predict: The command that predicts with the run.
         unseen, folds: As above.
     """
-    steps = [f"Open {page}", f"Predict: {predict}"]
+    steps = [f"Open {page}"]
+    if learned_little(unseen):
+        steps.append("Train for more --epochs, on more photos, or with train_transfer.py")
     if _measure_uncertainty(unseen) > UNCERTAIN_BY:
         steps.append("Add photos of each class: with so few, the score is partly luck")
         if not folds:
             steps.append("Or have every photo scored, with --folds 5 of train_transfer.py")
-    return steps
+    return [*steps, f"Predict: {predict}"]
