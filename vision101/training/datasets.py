@@ -124,7 +124,7 @@ def build_training_dataset(
                     inputs, labels = examples.inputs[(batch, *view)], examples.labels[batch]
                     if augment is not None:
                         inputs, labels = augment(inputs, labels, (seed, epoch, start))
-                    yield inputs.astype(np.float32), labels
+                    yield inputs.astype(np.float32, copy=False), labels
 
     shape = examples.inputs.shape[1 if views is None else 2 :]
     if augment is not None:
