@@ -125,6 +125,8 @@ def kill(place: Workplace, name: str, kills: int) -> dict[str, str]:
         process.send_signal(number)
         text, _ = process.communicate()
         clean += b"Traceback" not in text
+        if b"Traceback" in text:
+            tqdm.write(f"{name}, {number!r}:\n{text.decode(errors='replace')}")
         folders = [path.parent for path in (place.folder / output).glob("*/config.json")]
         resumable = training and folders and not (folders[0] / "report.html").exists()
         flags = ("--resume", str(folders[0])) if resumable else flags
