@@ -192,7 +192,7 @@ def check_page(browser):
         assert unnamed == 0  # a screen reader would have nothing to read
         assert levels[0] == 1
         assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
-        text = page.inner_text("body")
+        text = page.inner_text("body").replace("\u00a0", " ")
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = sum(map(int, re.findall(r"\d+", ground)[:3])) / 3
         assert (brightness < 64) == (colour_scheme == "dark")
