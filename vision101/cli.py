@@ -288,6 +288,7 @@ def run_script(main: Callable[[], int | None]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, interrupt)
     code, on = USAGE_EXIT_CODE, "then go on with"
+    sys.unraisablehook = _report_unraisable
     try:
         prepare_keras()
         code = main()
@@ -314,3 +315,9 @@ def run_script(main: Callable[[], int | None]) -> None:
     after = "\n" if interrupted.is_set() and sys.stderr.isatty() else ""
     print(f"{after}{program}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
+
+
+def _report_unraisable(failure) -> None:
+    # Python 3.10's zipfile tries once more to write what a full disk has refused, and complains.
+    if not isinstance(failure.exc_value, OSError):
+        sys.__unraisablehook__(failure)

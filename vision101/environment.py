@@ -82,8 +82,9 @@ def prepare_keras() -> None:
     if loaded or not usual:
         try:
             import keras
-        except (ValueError, AttributeError) as error:
-            raise UserError(f"{path}: {error}; correct or remove that file") from error
+        except (ValueError, AttributeError, AssertionError) as error:  # the last one of Keras 3.11
+            reason = str(error) or "a setting that Keras does not know"
+            raise UserError(f"{path}: {reason}; correct or remove that file") from error
         for name, value in KERAS_SETTINGS.items():
             getattr(keras.config, f"set_{name}")(value)
 
