@@ -150,6 +150,7 @@ def test_flags_and_benchmarks_that_are_named_are_there():
             *PROJECT.glob("*.py"),
             *PROJECT.glob("benchmarks/*.py"),
             PROJECT / "vision101/cli.py",
+            PROJECT / "tests/conftest.py",
         )
     )
     flags = set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)", text))
