@@ -81,6 +81,7 @@ def main() -> None:
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.log import TrainingLog
 
+    # What chance starts from, in which precision to compute, and where.
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
     print(devices.choose_devices(arguments.batch_size))

@@ -124,8 +124,9 @@ def kill(place: Workplace, name: str, kills: int) -> dict[str, str]:
         number = place.chance.choice(SIGNALS)
         process.send_signal(number)
         text, _ = process.communicate()
-        clean += b"Traceback" not in text
-        if b"Traceback" in text:
+        traced = b"Traceback" in text
+        clean += not traced
+        if traced:
             tqdm.write(f"{name}, {number!r}:\n{text.decode(errors='replace')}")
         folders = [path.parent for path in (place.folder / output).glob("*/config.json")]
         resumable = training and folders and not (folders[0] / "report.html").exists()

@@ -32,8 +32,8 @@ def write_report(path: Path, template_name: str, **content: object) -> None:
         lstrip_blocks=True,
     )
     page = templates.get_template(template_name).render(content)
-    # A line must not begin with %. What one copies, in a <code> or its <span>, stays as it is.
-    page = re.sub(r"(?<=\d) %(?![^<]*</(code|span)>)", "\u00a0%", page)
+    # A line must not begin with %. Commands, which one copies, stay as they are.
+    page = re.sub(r"(?<=\d) %(?![^<]*</(code|kbd)>)", "\u00a0%", page)
     with write_atomically(path) as temporary:
         # A file's name may hold bytes that are not text, which no page can show.
         temporary.write_text(page, encoding="utf-8", errors="replace")

@@ -221,7 +221,8 @@ def suggest_next_steps(
     """
     steps = [f"Open {page}"]
     if learned_little(unseen):
-        steps.append("Train for more --epochs, on more photos, or with train_transfer.py")
+        source = "a pretrained network (train_transfer.py)"
+        steps.append(f"Train for more --epochs, on more photos, or from {source}")
     if _measure_uncertainty(unseen) > UNCERTAIN_BY:
         steps.append("Add photos of each class: with so few, the score is partly luck")
         if not folds:

@@ -108,4 +108,4 @@ def _describe(finding: FileProblem | DuplicatePair | LabelIssue, folder: Path) -
 
 def _count_kinds(problems: list[FileProblem]) -> str:
     kinds = Counter(problem.kind for problem in problems).most_common()
-    return ", ".join(f"{kind}: {count:,}" for kind, count in kinds)
+    return ", ".join(f"{kind} ({count:,})" for kind, count in kinds)
