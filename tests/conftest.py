@@ -179,6 +179,15 @@ def check_page(browser):
             assert overflow <= 0  # one would have to scroll sideways
             assert smallest >= 11  # pixels
             page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+        if window_size == WINDOW_SIZES[1]:
+            torn = page.evaluate(
+                """() => [...document.querySelectorAll(".scroll th, .scroll td")].filter(cell => {
+                    const {left, right} = cell.getBoundingClientRect();
+                    const edge = cell.closest(".scroll").getBoundingClientRect().right;
+                    return left < edge - 1 && right > edge + 1;
+                }).map(cell => cell.innerText)"""
+            )
+            assert not torn  # a number of which one sees the first digits looks like another one
         pictures, unloaded, unnamed, levels = page.evaluate(
             """() => [
                 document.images.length,

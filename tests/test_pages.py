@@ -40,6 +40,45 @@ def test_page_in_a_browser(templates, tmp_path, check_page):
     assert all(word in text for word in ("Grey", "Photos", "As it was.", "1,039"))
 
 
+def test_tables_on_a_phone_show_whole_numbers_and_say_where_they_scroll(templates, browser):
+    (templates / "tables.html").write_text(
+        """{% extends "page.html" %}
+        {% from "parts.html" import table %}
+        {% block title %}Tables{% endblock %}
+        {% block content %}
+        {{ table("Few", headings[:5], few) }}
+        {{ table("Many", headings, many) }}
+        {% endblock %}"""
+    )
+    headings = ["class", "photos", "precision", "recall", "F1", *"abcde"]
+    name, score = "climbing roses (David Austin)", "87.6 % (84.3 – 90.5)"
+    rows = {"few": [[name, 1000, score, score, score]], "many": [[name, *range(1000, 1009)]]}
+    write_report(templates / "page.html", "tables.html", headings=headings, **rows)
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((templates / "page.html").as_uri())
+    few, many = page.locator(".scroll").all()
+    assert few.evaluate("element => element.scrollWidth <= element.clientWidth")
+    assert "swipe" not in few.inner_text()
+    assert "swipe" in many.inner_text()
+    # For a screen reader it is a table as before.
+    assert 'rowheader "climbing' in few.aria_snapshot()
+    assert 'cell "1,000"' in few.aria_snapshot()
+    for distance in (0, 130, 2000):
+        place = many.evaluate(
+            """(element, distance) => {
+                element.scrollTo(distance, 0);
+                const box = cell => cell.getBoundingClientRect(), right = box(element).right;
+                const name = box(element.querySelector("tbody th"));
+                const cells = [...element.querySelectorAll("td")].map(box);
+                const cut = edge => cells.some(td => td.left < edge - 1 && td.right > edge + 1);
+                return [name.left - box(element).left, cut(name.right), cut(right)];
+            }""",
+            distance,
+        )
+        assert place == [0, False, False]  # the name stays, and no number is cut
+    page.close()
+
+
 def test_names_are_shown_as_they_are_and_never_run(templates, tmp_path):
     name = "<script>alert(1)</script>"
     write_report(tmp_path / "a.html", "small.html", heading=name, source="data:,")
