@@ -12,7 +12,7 @@ import pytest
 
 import train_cnn
 from vision101.errors import UserError
-from vision101.evaluation.embeddings import project_features
+from vision101.evaluation.embeddings import HEIGHT, WIDTH, move_apart, project_features
 from vision101.evaluation.evaluate import evaluate_model
 from vision101.evaluation.report import finish_run
 from vision101.finished_runs import read_run
@@ -69,6 +69,17 @@ def test_features_that_are_all_the_same_have_a_place():
         warnings.simplefilter("error")
         places, share = project_features(np.ones((5, 3), np.float32))
     assert np.isfinite(places).all() and share == 0
+
+
+def test_points_that_would_hide_each_other_are_moved_apart_and_others_stay():
+    crowd = np.random.default_rng(0).normal((200, 100), 15, (200, 2))
+    places = np.vstack([crowd, crowd[:3], [[700, 400]]])
+    moved = move_apart(places, 10)
+    distances = np.hypot(*(moved[:, None] - moved).T) + 10 * np.eye(len(moved))
+    assert distances.min() > 9
+    assert (moved[-1] == places[-1]).all()
+    assert np.hypot(*(moved - places).T).max() < 100
+    assert (moved > 0).all() and (moved < (WIDTH, HEIGHT)).all()
 
 
 def test_a_full_disk_costs_pictures_and_no_model(start_run, photo_folder, capsys):

@@ -6,19 +6,26 @@ the model. One that lies among those of another class is a mistake, a wrong labe
 
 import numpy as np
 from PIL import Image
+from scipy.spatial import KDTree
 
 from vision101.evaluation.evaluate import Evaluation
 from vision101.pages import embed_picture, link_to
 from vision101.runs import Run
 
-# More points would hide each other, and the thumbnails of so many take half a megabyte.
-PHOTO_LIMIT = 400
+PHOTO_LIMIT = 400  # the thumbnails of so many take half a megabyte
+PHONE_LIMIT = 150  # a phone has no room for more
 LEAST_PHOTOS = 3  # fewer have no shape in two dimensions
 
 THUMBNAIL_SIZE = 80  # pixels per side
 THUMBNAILS_IN_ROW = 20
 
 WIDTH, HEIGHT, MARGIN = 720, 420, 14  # of the plot, in units of its SVG
+
+# Marks are as large as their shapes where they are few, and else together as large as this share
+# of the plot: more would leave no room to see which lie close together.
+LARGEST_DISTANCE = 13  # between two marks that touch, in those units
+COVERED = 0.15
+ROUNDS = 300  # of moving marks apart; most are apart after a tenth of them
 
 # Classes are told apart by shape and colour: any two of the first 49 differ in one of them, and the
 # first seven in both. The shapes are SVG paths around 0; the colours are those of Okabe & Ito that
@@ -38,6 +45,7 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8
 def describe_embeddings(run: Run, evaluation: Evaluation, images: np.ndarray) -> dict | None:
     """Return what templates/embeddings.html shows of the unseen photos; None where they are too
     few. Of more than PHOTO_LIMIT, some are drawn at random, the same for all runs on one split.
+    Mistakes come last, so that they lie above the others, the most confident one on top.
 
     Args:
         run: A started run.
@@ -46,9 +54,11 @@ def describe_embeddings(run: Run, evaluation: Evaluation, images: np.ndarray) ->
     """
     if len(images) < LEAST_PHOTOS:
         return None
-    count = min(PHOTO_LIMIT, len(images))
-    chosen = np.sort(np.random.default_rng(0).choice(len(images), count, replace=False))
+    count, generator = min(PHOTO_LIMIT, len(images)), np.random.default_rng(0)
+    chosen = generator.choice(len(images), count, replace=False)
     places, share = project_features(evaluation.features["unseen"][chosen])
+    distance = min(LARGEST_DISTANCE, np.sqrt(COVERED * WIDTH * HEIGHT / count))
+    places = move_apart(places, distance)
     names, probabilities = evaluation.class_names, evaluation.probabilities["unseen"]
     labels, predicted = evaluation.labels["unseen"].argmax(axis=1), probabilities.argmax(axis=1)
     points = []
@@ -56,18 +66,24 @@ def describe_embeddings(run: Run, evaluation: Evaluation, images: np.ndarray) ->
         path = run.split["unseen"][position].path
         label, prediction = names[labels[position]], names[predicted[position]]
         wrong = label != prediction
-        confidence = f"{100 * probabilities[position].max():.0f} %"
-        told = f"predicted as {prediction}, {confidence}" if wrong else f"right, {confidence}"
+        confidence = float(probabilities[position].max())
+        told = f"predicted as {prediction}" if wrong else "right"
         points.append(
             _mark(labels[position])
-            | {"x": f"{x:.1f}", "y": f"{y:.1f}", "wrong": wrong}
+            | {"x": f"{x:.1f}", "y": f"{y:.1f}", "wrong": wrong * confidence}
             | {"left": THUMBNAIL_SIZE * (number % THUMBNAILS_IN_ROW)}
             | {"top": THUMBNAIL_SIZE * (number // THUMBNAILS_IN_ROW)}
-            | {"text": f"{label} ({told})", "file": run.source.place(path)}
+            | {
+                "text": f"{label} ({told}, {100 * confidence:.0f} %)",
+                "file": run.source.place(path),
+            }
             | {"link": link_to(path, run.folder)}
         )
+    points.sort(key=lambda point: point["wrong"])
     return {
         "points": points,
+        "spare": max(0, count - PHONE_LIMIT),
+        "scale": distance / LARGEST_DISTANCE,
         "classes": [_mark(label) | {"name": name} for label, name in enumerate(names)],
         "thumbnails": embed_picture(_tile_thumbnails(images[chosen])),
         "share": share,
@@ -101,6 +117,27 @@ def project_features(features: np.ndarray) -> tuple[np.ndarray, float]:
     room = np.array([WIDTH, HEIGHT]) - 2 * MARGIN
     places = MARGIN + room * ((places - low) / np.maximum(high - low, 1e-9)).clip(0, 1)
     return places, float(np.nan_to_num(analysis.explained_variance_ratio_).sum())
+
+
+def move_apart(places: np.ndarray, distance: float) -> np.ndarray:
+    """Move places of the plot, float (photos, 2), as little as it takes for no two of them to be
+    closer together than `distance`, give or take a twentieth. They stay on the plot.
+    """
+    low, high = MARGIN, np.array([WIDTH, HEIGHT]) - MARGIN
+    generator = np.random.default_rng(0)
+    for _ in range(ROUNDS):
+        pairs = KDTree(places).query_pairs(0.95 * distance, output_type="ndarray")
+        if not len(pairs):
+            break
+        apart = places[pairs[:, 0]] - places[pairs[:, 1]]
+        apart += generator.normal(0, 0.01, apart.shape)  # from the same place, anywhere
+        length = np.hypot(*apart.T)[:, None]
+        push = apart * (distance / length - 1) / 2
+        step = np.zeros_like(places)
+        np.add.at(step, pairs[:, 0], push)
+        np.add.at(step, pairs[:, 1], -push)
+        places = (places + step.clip(-distance, distance)).clip(low, high)
+    return places
 
 
 def _tile_thumbnails(images: np.ndarray) -> np.ndarray:
