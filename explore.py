@@ -81,7 +81,7 @@ def main() -> None:
     print("Writing the page")
     plots.plot_findings(folder, photos, duplicates, label_check.issues, title)
     found = report.Exploration(
-        title, photos, measurements, advice, problems, duplicates, label_check
+        title, arguments.data, photos, measurements, advice, problems, duplicates, label_check
     )
     report.write_page(folder, found)
     report.print_summary(folder, found)
@@ -103,8 +103,9 @@ def find_network(arguments: argparse.Namespace):
         classifier = load_classifier(arguments.run, with_keras=True)
         network = cut_classifier(classifier.model, classifier.image_size, arguments.run.name)
         return network, (
-            f"Features of the run {network.name}. It learned from some of these photos with their "
-            "labels as they are, and so it finds fewer issues among those than it should."
+            f"Labels were checked with the run {network.name}. It learned from some of these "
+            "photos with their labels as they are, and so it finds fewer issues among those than "
+            "it should."
         )
     try:
         backbone = arguments.backbone or BACKBONE
@@ -114,7 +115,7 @@ def find_network(arguments: argparse.Namespace):
             raise
         return None, f"Labels were not checked: {error}; or use --run, with a run of your own."
     quality = "pretrained" if network.pretrained else "with random weights, which know little"
-    return network, f"Features of {network.name}, {quality}."
+    return network, f"Labels were checked with {network.name}, {quality}."
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -1,6 +1,9 @@
-"""Errors that a user can act on, and how they name paths."""
+"""Errors that a user can act on, and how paths and commands are named to one."""
 
 import errno
+import os
+import shlex
+import subprocess
 from pathlib import Path
 
 # Disk full, quota used up, file larger than allowed.
@@ -23,3 +26,8 @@ def shown_name(path: Path) -> str:
     may be in another encoding.
     """
     return path.name.encode(errors="replace").decode()
+
+
+def quote(word: object) -> str:
+    """Return a word of a command as one types it in a shell, with quotes where it needs some."""
+    return subprocess.list2cmdline([str(word)]) if os.name == "nt" else shlex.quote(str(word))

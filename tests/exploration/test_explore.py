@@ -77,6 +77,10 @@ def test_page_shows_all_and_loads_every_picture(explored, check_page):
         assert item.title in text
     for expected in ("tiny <b>.jpg", "broken.jpg", "Two classes", "perhaps", "--exclude"):
         assert expected in text
+    # What to do stands before any section.
+    start = " ".join(text.split("Label issues\n\n")[0].split())
+    assert "first at the duplicates in two classes" in start
+    assert f"Then train: python train_cnn.py --data {explored[0]}" in start
 
 
 def test_everything_wrong_is_listed(explored):
@@ -174,7 +178,7 @@ def test_a_photo_that_vanishes_or_changes_meanwhile_is_named(photo_folder, tmp_p
     brightness = np.where(daisies, measurements.values["brightness"], -1)
     photo = photos[int(brightness.argmax())]
     problems, check = [FileProblem(photo, "plain", "")], LabelCheck([], None, "")
-    found = Exploration("", photos, measurements, [], problems, [], check)
+    found = Exploration("", "", photos, measurements, [], problems, [], check)
     for spoil in (lambda path: path.write_bytes(b"x" * 9), os.remove):
         spoil(photo.path)
         for draw in (

@@ -80,6 +80,9 @@ def test_advice_follows_from_the_numbers(measure):
     assert "Try SMALLEST_CROP_AREA = 1," in advice["Close-up or zoom-out"]
     assert "flip half of the photos horizontally, which fits" in advice["Left and right"]
     assert "enough pixels for --image-size 224" in advice["Pixel size"]
+    fitting = {item.topic for item in advise(photos, measurements, 224) if item.fits}
+    assert {"Left and right", "Pixel size"} <= fitting
+    assert not any("Try" in advice[topic] for topic in fitting)
     different = [paint((40 + 6 * number, 60), 12 + 8 * number) for number in range(8)]
     measurements, photos = measure(*different)
     advice = {item.topic: item.suggestion for item in advise(photos, measurements, 512)}

@@ -1,14 +1,11 @@
 """The end of a run: saved, and shown on the terminal, in pictures and on a page."""
 
 import math
-import os
-import shlex
-import subprocess
 
 import keras
 import numpy as np
 
-from vision101.errors import shown_path
+from vision101.errors import quote, shown_path
 from vision101.evaluation import plots, verdict
 from vision101.evaluation.calibration import (
     accuracy_by_coverage,
@@ -167,11 +164,6 @@ def write_run_page(
         uncertain=explain_predictions(run, model, evaluation, images, uncertain),
         embeddings=describe_embeddings(run, evaluation, images),
     )
-
-
-def quote(word: object) -> str:
-    """Return a word of a command as one types it in a shell, with quotes where it needs some."""
-    return subprocess.list2cmdline([str(word)]) if os.name == "nt" else shlex.quote(str(word))
 
 
 def explain_predictions(

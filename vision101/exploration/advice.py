@@ -19,6 +19,7 @@ TELLING_SHARE = 0.06
 SHUFFLES = 200
 
 RANGE = (10, 90)  # percentiles that bound the range that photos have
+LARGEST_IMBALANCE = 1.2  # photos of the largest class for each of the smallest, about the same
 NO_SIDE = 0.05  # subjects whose mean is this close to the middle, of half the width, have no side
 CLOSE = 0.1  # what differs less from what the recipes do anyway is not worth a change
 
@@ -34,12 +35,13 @@ RECIPES = {
 
 class Advice(NamedTuple):
     """What it is about, what was measured, and what follows from it for training: which flag or
-    constant to change, and whether the recipes do so already.
+    constant to change, or that the recipes do what fits.
     """
 
     topic: str
     finding: str
     suggestion: str
+    fits: bool = False  # nothing has to be done
 
 
 def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> list[Advice]:
@@ -55,20 +57,21 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
     shorter_side = int(np.percentile(values["shorter_side"], RANGE[0]))
     counts = Counter(photo.class_name for photo in photos).most_common()
     (largest_class, most), (smallest_class, fewest) = counts[0], counts[-1]
-    degrees = RECIPES["HUE_JITTER"]
+    degrees, hue_tells = RECIPES["HUE_JITTER"], tells_classes_apart(hues, labels)
     advice = [
         Advice(
             "Photos of each class",
             f"{largest_class}: {most:,}, {smallest_class}: {fewest:,}.",
             f"Training takes the same number of each: more photos of {smallest_class} help most."
-            if most > 1.2 * fewest
+            if most > LARGEST_IMBALANCE * fewest
             else "The classes are of about the same size.",
+            most <= LARGEST_IMBALANCE * fewest,
         ),
         Advice(
             "Close-up or zoom-out",
             f"In the middle 80 % of photos, the subject fills {smallest:.0f} to {largest:.0f} % of "
             f"the frame: the closest are {zoom:.1f} times as close as the farthest.",
-            _advise_on("SMALLEST_CROP_AREA", "random crops of at least this share", zoom**-2),
+            *_advise_on("SMALLEST_CROP_AREA", "random crops of at least this share", zoom**-2),
         ),
         Advice(
             "Left and right",
@@ -78,6 +81,7 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
             if abs(side) < NO_SIDE
             else "They differ: find out why. The recipes flip half of the photos horizontally; in "
             "augmentation.py and views.py, take that out if left and right matter.",
+            abs(side) < NO_SIDE,
         ),
         _advise_on_jitter("Lighting: brightness", "BRIGHTNESS", values["brightness"], labels),
         _advise_on_jitter("Lighting: contrast", "CONTRAST", values["contrast"], labels),
@@ -86,11 +90,13 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         ),
         Advice(
             "Colour scheme: hue",
-            f"The class explains {100 * omega_squared(hues, labels):.0f} % of the variance.",
+            f"Of how photos differ, {100 * omega_squared(hues, labels):.0f} % are differences "
+            "between classes.",
             f"It tells the classes apart: the recipes shift hues by up to {degrees}° only, which "
             "fits (HUE_JITTER)."
-            if tells_classes_apart(hues, labels)
+            if hue_tells
             else f"It hardly tells the classes apart: raise HUE_JITTER above its {degrees}°.",
+            hue_tells,
         ),
         Advice(
             "Pixel size",
@@ -99,25 +105,27 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
             "--image-size."
             if enlarged > 0.1
             else f"There are enough pixels for --image-size {image_size}.",
+            enlarged <= 0.1,
         ),
     ]
     if tells_classes_apart(clutter, labels):
         finding = (
-            f"The class explains {100 * omega_squared(clutter, labels):.0f} % of their variance."
+            f"Of how photos differ in them, {100 * omega_squared(clutter, labels):.0f} % are "
+            "differences between classes."
         )
         suggestion = (
-            "A network could go by them, rather than by the subject: --recipe tuned crops and uses "
-            "mixup, against that; look at its mistakes."
+            "A network could go by them, rather than by the subject: --recipe tuned crops photos "
+            "and blends them (mixup), against that; look at its mistakes."
         )
         advice.append(Advice("Presence of other objects", finding, suggestion))
     return advice
 
 
-def _advise_on(constant: str, purpose: str, wanted: float) -> str:
+def _advise_on(constant: str, purpose: str, wanted: float) -> tuple[str, bool]:
     current, wanted = RECIPES[constant], round(float(wanted), 1 if wanted > 0.1 else 2)
     if abs(wanted - current) <= CLOSE + 1e-6:
-        return f"The recipes do what fits: {constant} = {current:g}, {purpose}."
-    return f"Try {constant} = {wanted:g}, {purpose}; the recipes have {current:g}."
+        return f"The recipes do what fits: {constant} = {current:g}, {purpose}.", True
+    return f"Try {constant} = {wanted:g}, {purpose}; the recipes have {current:g}.", False
 
 
 def _advise_on_jitter(topic: str, name: str, values: np.ndarray, labels: np.ndarray) -> Advice:
@@ -126,11 +134,13 @@ def _advise_on_jitter(topic: str, name: str, values: np.ndarray, labels: np.ndar
     whole = 100 if name == "BRIGHTNESS" else max(float(values.mean()), 1e-6)
     share = np.sqrt(values.var() * (1 - explained)) / whole
     less = " Beware of more: it tells classes apart." if tells_classes_apart(values, labels) else ""
+    suggestion, fits = _advise_on(f"{name}_JITTER", "random changes of at most this share", share)
     return Advice(
         topic,
-        f"It varies by ± {100 * share:.0f} % within a class; the class explains "
-        f"{100 * explained:.0f} %.",
-        _advise_on(f"{name}_JITTER", "the largest change", share) + less,
+        f"Photos of one class vary by ± {100 * share:.0f} %; of how photos differ, "
+        f"{100 * explained:.0f} % are differences between classes.",
+        suggestion + less,
+        fits,
     )
 
 

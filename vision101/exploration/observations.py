@@ -45,7 +45,7 @@ MEAN_SIZE = 96  # side of the mean photos in pixels
 
 
 class Observation(NamedTuple):
-    """What one of the numbers means; templates/explore.html says how far it can be trusted."""
+    """What one of the numbers means; templates/explore.html says what to do with it."""
 
     name: str  # its column in photos.csv
     title: str  # what the article calls it

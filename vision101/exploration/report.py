@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vision101.errors import shown_path
-from vision101.exploration.advice import Advice
+from vision101.errors import quote, shown_path
+from vision101.exploration.advice import Advice, tells_classes_apart
 from vision101.exploration.checks import FileProblem, LabelCheck, LabelIssue
 from vision101.exploration.duplicates import DuplicatePair
 from vision101.exploration.observations import OBSERVATIONS, Measurements, omega_squared, read_small
@@ -28,6 +28,7 @@ class Exploration(NamedTuple):
     """What was found out about the photos."""
 
     title: str  # what the photos are
+    data: str  # what --data named
     photos: list[Photo]
     measurements: Measurements
     advice: list[Advice]
@@ -49,17 +50,22 @@ def write_page(folder: Path, found: Exploration) -> None:
     class_names = list_classes(found.photos)
     labels = np.array([class_names.index(photo.class_name) for photo in found.photos])
     values = found.measurements.values
-    explained = [omega_squared(values[item.name], labels) for item in OBSERVATIONS]
+    # The share of the differences that lie between classes, where it is more than chance.
+    telling = [
+        omega_squared(values[item.name], labels) * tells_classes_apart(values[item.name], labels)
+        for item in OBSERVATIONS
+    ]
     write_report(
         folder / PAGE_NAME,
         "explore.html",
         title=found.title,
         folder=shown_path(folder),
+        train=_suggest_training(found),
         pictures=pictures,
         photo_count=len(found.photos),
         class_count=len(class_names),
         names_in_pictures=name_classes(class_names),
-        observations=list(zip(OBSERVATIONS, explained, strict=True)),
+        observations=list(zip(OBSERVATIONS, telling, strict=True)),
         advice=found.advice,
         problems=[_describe(problem, folder) for problem in found.problems[:LISTED]],
         problem_count=len({problem.photo.path for problem in found.problems}),
@@ -87,8 +93,25 @@ def print_summary(folder: Path, found: Exploration) -> None:
     )
     print("\nFor training:")
     for advice in found.advice:
-        say(f"- {advice.topic}: {advice.suggestion}")
-    print(f"\nNext: open {shown_path(folder / PAGE_NAME)}")
+        if not advice.fits:
+            say(f"- {advice.topic}: {advice.suggestion}")
+    if fitting := [advice.topic for advice in found.advice if advice.fits]:
+        say(f"- What the recipes do fits: {', '.join(fitting)}.")
+    wrong = {
+        "duplicates in two classes": across,
+        "label issues": found.label_check.issues,
+        "files": found.problems,
+    }
+    first = next(
+        (f", and look at the {name} before you train" for name in wrong if wrong[name]), ""
+    )
+    print("\nNext:")
+    say(f"- Open {shown_path(folder / PAGE_NAME)}{first}")
+    print(f"- Train: {_suggest_training(found)}")
+
+
+def _suggest_training(found: Exploration) -> str:
+    return f"python train_cnn.py --data {quote(found.data)}"
 
 
 def _describe(finding: FileProblem | DuplicatePair | LabelIssue, folder: Path) -> dict:
