@@ -42,7 +42,14 @@ def test_many_photos_need_no_warning():
         "89 %), guessing would be 25 %."
     ]
     steps = suggest_next_steps("report.html", "python predict.py", unseen)
-    assert steps == ["Open report.html", "Predict: python predict.py"]
+    first, look, last = (
+        "Open report.html",
+        "Look at the mistakes first",
+        "Predict: python predict.py",
+    )
+    assert [steps[0], steps[1].split(":")[0], *steps[2:]] == [first, look, last]
+    perfect = score(400, 100, 100, 100, 100)
+    assert suggest_next_steps("report.html", "python predict.py", perfect) == [first, last]
 
 
 def test_few_photos_leave_a_score_uncertain():
@@ -50,13 +57,13 @@ def test_few_photos_leave_a_score_uncertain():
     verdict, warning = describe_accuracy(CLASSES, unseen)
     assert "75 % of unseen photos right (56 to 89 %)" in verdict
     assert warning == "24 unseen photos: this score is uncertain by ± 19 points."
-    assert "Add photos" in suggest_next_steps("report.html", "python predict.py", unseen)[1]
+    assert "Add photos" in suggest_next_steps("report.html", "python predict.py", unseen)[2]
 
 
 def test_guessing_is_named_as_such_and_knows_unequal_classes():
     assert "It may be no better than guessing." in describe_accuracy(CLASSES, score(6, 6, 6, 6, 6))
     assert (
-        "Train for more" in suggest_next_steps("page", "python predict.py", score(6, 6, 6, 6, 6))[1]
+        "Train for more" in suggest_next_steps("page", "python predict.py", score(6, 6, 6, 6, 6))[2]
     )
     verdict, *_ = describe_accuracy(CLASSES[:2], score(90, 90, 10))
     assert verdict.startswith("climbing roses (David Austin) and Gänseblümchen: 90 %")

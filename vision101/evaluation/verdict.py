@@ -220,6 +220,8 @@ def suggest_next_steps(
         unseen, folds: As above.
     """
     steps = [f"Open {page}"]
+    if unseen["accuracy"] < 1:
+        steps.append("Look at the mistakes first: some labels may be wrong")
     if learned_little(unseen):
         source = "a pretrained network (train_transfer.py)"
         steps.append(f"Train for more --epochs, on more photos, or from {source}")
