@@ -112,7 +112,10 @@ def test_picture_page_and_table_are_written(run_compare, tmp_path):
     (folder,) = tmp_path.glob("*-compare")
     files = {path.name for path in folder.iterdir() if path.is_file()}
     assert files == {"comparison.png", "report.html", "table.md"}
-    assert str(folder / "report.html") in shown.splitlines()[-1]
+    open_page, predict = shown.splitlines()[-2:]
+    assert str(folder / "report.html") in open_page
+    # With the best one.
+    assert predict.endswith(f"python predict.py --run {tmp_path / 'a'} photo.jpg")
     assert shown.startswith("flowers, seed 0: tuned CNN is best, with 98 % balanced accuracy")
     assert "better than base CNN by more than chance." in " ".join(shown.split())
     assert "tuned CNN is right where base CNN is wrong on 8 photos" in read_page(tmp_path)
@@ -158,9 +161,9 @@ def test_different_splits_are_never_in_one_table(tmp_path):
     make_run(tmp_path, "c", "tuned CNN", seed=2)
     make_run(tmp_path, "d", "tuned CNN", seed=2, sets=3)
     splits = group_by_split(read_runs(tmp_path))
+    # First what compares, and then by seed.
     folders = [sorted(run.folder.name for run in runs) for runs in splits.values()]
-    assert sorted(folders[:2]) == [["b", "c"], ["d"]]
-    assert folders[2:] == [["a"]]
+    assert folders == [["b", "c"], ["d"], ["a"]]
     assert list(splits)[1:] == ["flowers, seed 2, split 23232323", "flowers, seed 10"]
     assert sorted(map(len, compare_pairs(splits))) == [0, 0, 1]
 
@@ -444,8 +447,8 @@ def test_thirty_runs_can_be_read(run_compare, tmp_path, check_page):
         title = f"network_{number}_with_a_name_that_no_phone_can_show_in_one_line <b>"
         make_run(tmp_path, f"run-{number}", title, wrong, number % 2)
     shown, _ = run_compare("--output-dir", tmp_path)
-    # All but the last line, which is the path of a page.
-    assert max(map(len, shown.splitlines()[:-1])) <= 80
+    # All but the last two lines, which name the page and a run.
+    assert max(map(len, shown.splitlines()[:-2])) <= 80
     assert len(shown.splitlines()) <= 22  # a screen, less a line that wraps, and the prompt
     assert " ".join(shown.split()).count("is best, with ") == 2
     (folder,) = tmp_path.glob("*-compare")

@@ -30,13 +30,18 @@ class SeedGroup(NamedTuple):
 
 
 def group_by_split(runs: list[ComparedRun]) -> dict[str, list[ComparedRun]]:
-    """Return under a heading for each split its runs, the best first, with titles that differ."""
+    """Return under a heading for each split its runs, the best first, with titles that differ.
+    Splits with a single run, which compares with none, come last.
+    """
     groups = defaultdict(list)
     for run in sorted(runs, key=lambda run: run.score, reverse=True):
         groups[run.config["split_hash"]].append(run)
     splits = {}
-    keys = ((runs[0].photos_name, runs[0].config["seed"], key) for key, runs in groups.items())
-    for photos, seed, split_hash in sorted(keys):
+    keys = (
+        (len(runs) == 1, runs[0].photos_name, runs[0].config["seed"], key)
+        for key, runs in groups.items()
+    )
+    for _, photos, seed, split_hash in sorted(keys):
         config = groups[split_hash][0].config
         per_class, folds = config.get("per_class"), config.get("folds")
         heading = f"{photos}, seed {seed}" + (f", {per_class} of each class" if per_class else "")

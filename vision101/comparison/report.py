@@ -10,7 +10,7 @@ from typing import NamedTuple
 from vision101.comparison.grouping import SeedGroup
 from vision101.comparison.reading import ComparedRun
 from vision101.comparison.significance import SIGNIFICANCE_LEVEL, Pair
-from vision101.errors import shown_path
+from vision101.errors import quote, shown_path
 from vision101.evaluation.verdict import format_interval, format_percent
 from vision101.files import write_atomically
 from vision101.pages import embed_picture, link_to, write_report
@@ -22,8 +22,8 @@ PICTURE_NAME = "comparison.png"
 # Pairs of each split that the page shows before one asks.
 SHOWN_PAIRS = 15
 
-# Lines that the terminal shows at once, less those that say where the rest is.
-SCREEN_LINES = 20
+# Lines that the terminal shows at once, less those that say what to do next.
+SCREEN_LINES = 18
 
 
 class Table(NamedTuple):
@@ -303,7 +303,8 @@ def plot_comparison(
 
 
 def finish_comparison(folder: Path, sections: list[Section]) -> None:
-    """Write `table.md` and `report.html` beside the picture, and say where they are."""
+    """Write `table.md` and `report.html` beside the picture, and say what to do next."""
+    predict = f"python predict.py --run {quote(shown_path(sections[0].runs[0].folder))} photo.jpg"
     with write_atomically(folder / "table.md") as temporary:
         temporary.write_text(format_markdown(sections), encoding="utf-8", errors="surrogateescape")
     parts = {f"part-{number}": section for number, section in enumerate([*sections, TERMS], 1)}
@@ -316,5 +317,6 @@ def finish_comparison(folder: Path, sections: list[Section]) -> None:
         shown_path=shown_path,
         comparison_picture=embed_picture(folder / PICTURE_NAME),
         shown_pairs=SHOWN_PAIRS,
+        predict=predict,
     )
-    print(f"\nAll tables, all pairs and a picture: open {shown_path(folder / PAGE_NAME)}")
+    print("\nNext:", f"Open {shown_path(folder / PAGE_NAME)}", f"Predict: {predict}", sep="\n- ")
