@@ -21,6 +21,22 @@ from vision101.photos.sources import PAINTED_MARK, find_photos
 prepare_keras()  # before it is imported
 
 
+# Files of tests that take longest: first, or a core works on one of them while the others are idle.
+LONGEST_FILES = (
+    "test_readme.py",
+    "test_resume.py",
+    "test_quick_start.py",
+    "test_scripts.py",
+    "test_transfer.py",
+    "test_notebook.py",
+    "test_environment.py",
+    "test_explore.py",
+    "test_folds.py",
+    "test_devices.py",
+    "test_report.py",
+    "test_portable.py",
+)
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 # What a Chromium is called on Debian and Ubuntu, and elsewhere.
@@ -46,6 +62,11 @@ def pytest_addoption(parser):
     parser.addoption(
         "--fuzz", type=int, default=300, metavar="N", help="damaged files of each kind to read"
     )
+
+
+def pytest_collection_modifyitems(items):
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 class Outcome(NamedTuple):
