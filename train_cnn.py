@@ -77,7 +77,7 @@ def main() -> None:
 
     from vision101.evaluation.evaluate import evaluate_model
     from vision101.evaluation.report import finish_run
-    from vision101.training import augmentation, devices, models, schedule
+    from vision101.training import augmentation, devices, models, processes, schedule
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.log import TrainingLog
 
@@ -124,6 +124,7 @@ def main() -> None:
         callbacks=[TrainingLog(run, epochs)],
     )
     run.end_stage("training")
+    processes.hand_over(run)  # with JAX, TensorFlow does the rest
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
     # runs well on every machine.
@@ -145,4 +146,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, may_use_jax=True)

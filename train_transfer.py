@@ -59,7 +59,7 @@ def main() -> None:
 
     from vision101.evaluation.evaluate import evaluate_model
     from vision101.evaluation.report import finish_run
-    from vision101.training import devices, models, schedule, views
+    from vision101.training import devices, models, processes, schedule, views
     from vision101.training.backbones import build_backbone, print_trainable, unfreeze_last_layers
     from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.features import compute_split_features
@@ -124,6 +124,7 @@ def main() -> None:
         print_trainable(model, run.folder)
         examples = decode_split(split, class_names, arguments.image_size, views.VIEWS)
         fit(model, examples, "fine-tuning", FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE)
+    processes.hand_over(run)  # with JAX, TensorFlow does the rest
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
     # runs well on every machine.
@@ -147,4 +148,4 @@ def parse_arguments() -> Namespace:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, may_use_jax=True)

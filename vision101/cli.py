@@ -200,6 +200,8 @@ def parse_training_arguments(
             parser.error(
                 f"--folds: trains a head on all photos, split in its own way; leave {flag} out"
             )
+    if vars(arguments).get("folds") and os.environ["KERAS_BACKEND"] == "jax":
+        parser.error("--folds: takes seconds with TensorFlow; leave KERAS_BACKEND=jax out")
     recipe = recipes[vars(arguments).get("recipe", "")]
     # From single photos, the tuned CNN got 33 % in validation (100 % in training); from pairs, 100.
     if arguments.batch_size == 1 and getattr(recipe, "network", "") != "base_cnn":
@@ -263,7 +265,7 @@ def add_output_argument(parser: argparse._ActionsContainer, purpose: str) -> Non
     )
 
 
-def run_script(main: Callable[[], int | None]) -> None:
+def run_script(main: Callable[[], int | None], may_use_jax: bool = False) -> None:
     """Run a script's `main` and exit with its code; what a user can cause ends with one line.
 
     A `UserError` exits with 2; Ctrl-C or SIGTERM with 130, as shells expect. Anything else is a
@@ -290,7 +292,7 @@ def run_script(main: Callable[[], int | None]) -> None:
     code, on = USAGE_EXIT_CODE, "then go on with"
     sys.unraisablehook = _report_unraisable
     try:
-        prepare_keras()
+        prepare_keras(may_use_jax)
         code = main()
         if not interrupted.is_set():
             sys.exit(code)

@@ -1,6 +1,7 @@
 """What a machine is set up to do for others, and these scripts must have otherwise."""
 
 import codecs
+import importlib.util
 import json
 import os
 import shutil
@@ -44,24 +45,34 @@ def prepare_streams() -> None:
             warnings.simplefilter("ignore", category)
 
 
-def prepare_keras() -> None:
-    """Choose Keras's backend and settings, and quieten TensorFlow, before either is imported.
+def prepare_keras(may_use_jax: bool = False) -> None:
+    """Choose Keras's backend and settings, and quieten TensorFlow, before either is imported. With
+    `may_use_jax`, KERAS_BACKEND=jax is heeded; everything else is done by TensorFlow.
+
     Raises UserError where Keras was imported already, with another backend, as a notebook may have
-    done; its settings file is damaged; or Python cannot name the folder of these scripts.
+    done; JAX is missing; Keras's settings file is damaged; or Python cannot name the folder of
+    these scripts.
     """
     # With LC_ALL=C, Python takes UTF-8, unless PYTHONUTF8=0 forbids it. TensorFlow ends then.
     if any(0xD800 <= ord(character) < 0xE000 for character in str(PROJECT_FOLDER)):
         raise UserError(
             f"Python cannot read the letters of {PROJECT_FOLDER}: set PYTHONUTF8=1, or move it"
         )
+    jax = may_use_jax and os.environ.get("KERAS_BACKEND") == "jax"
+    backend = "jax" if jax else "tensorflow"
+    if jax and not importlib.util.find_spec("jax"):
+        raise UserError(
+            "KERAS_BACKEND=jax: JAX is not installed; pip install -r requirements-jax.txt, or "
+            "train with TensorFlow, without that variable"
+        )
     loaded = sys.modules.get("keras")
-    if loaded and loaded.config.backend() != "tensorflow":
+    if loaded and loaded.config.backend() != backend:
         raise UserError(
             f"Keras was imported with the backend {loaded.config.backend()}, and this needs "
-            "tensorflow: restart Python, or set KERAS_BACKEND=tensorflow before Keras is imported"
+            f"{backend}: restart Python, or set KERAS_BACKEND={backend} before Keras is imported"
         )
     # What ~/.keras/keras.json or the environment names for other projects would not do.
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["KERAS_BACKEND"] = backend
     # The backend of a notebook may not be installed here, and Keras imports Matplotlib. These would
     # end every training early.
     for name in ("MPLBACKEND", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):

@@ -100,11 +100,11 @@ def test_compiled_prediction_equals_keras_for_batches_of_any_length():
 def test_precision_follows_the_machine(monkeypatch, tmp_path):
     assert choose_precision("float16") == "mixed_float16"
     assert choose_precision("float32") == "float32"
-    monkeypatch.setattr(schedule.tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(schedule.devices, "list_gpus", lambda: [])
     monkeypatch.setattr(schedule, "CPU_INFO", tmp_path / "cpuinfo")
     assert choose_precision("auto") == "float32"
     for flags, expected in (("sse2 avx512_bf16", "mixed_bfloat16"), ("sse2", "float32")):
         (tmp_path / "cpuinfo").write_text(f"cpu MHz : 2000\nflags\t\t: fpu {flags}\n")
         assert choose_precision("auto") == expected
-    monkeypatch.setattr(schedule.tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
+    monkeypatch.setattr(schedule.devices, "list_gpus", lambda: ["GPU:0"])
     assert choose_precision("auto") == "mixed_float16"

@@ -43,12 +43,18 @@ def choose_devices(batch_size: int) -> str:
 
 
 def list_gpus() -> list[str]:
-    """Return TensorFlow's names of the GPUs that it sees."""
+    """Return Keras's, or TensorFlow's, names of the GPUs that JAX, or TensorFlow, sees."""
+    if keras.config.backend() == "jax":
+        return [name for name in keras.distribution.list_devices() if name.startswith("gpu")]
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
 def name_gpu() -> str:
     """Return what the maker calls the first GPU."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
     gpu = tf.config.list_physical_devices("GPU")[0]
     return tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
 

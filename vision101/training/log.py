@@ -43,9 +43,11 @@ class TrainingLog(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.best_weights = self.model.get_weights()
         if self.path.exists():
-            self.model.optimizer.build(self.model.trainable_variables)
+            goes_on = self.run.epochs < self.epochs
+            if goes_on:  # else, nobody needs the optimizer, which may be another one by now
+                self.model.optimizer.build(self.model.trainable_variables)
             with np.load(self.path) as saved:
-                for variable, name in _name_variables(self.model):
+                for variable, name in _name_variables(self.model, goes_on):
                     variable.assign(saved[name])
                 self.best_weights = [saved[f"best/{n}"] for n in range(len(self.best_weights))]
         self.handlers = {n: signal.signal(n, self.stop) for n in (signal.SIGINT, signal.SIGTERM)}
@@ -54,8 +56,9 @@ class TrainingLog(keras.callbacks.Callback):
         """Handle a signal: the first one stops after this step."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
-        if not self.run.history or self.curves:
-            signal.raise_signal(number)  # nothing to complete a run from
+        # Nothing to complete a run from; or TensorFlow completes those of JAX, trained to the end.
+        if not self.run.history or self.curves or keras.config.backend() == "jax":
+            signal.raise_signal(number)
         self.run.stopped = f"stopped in epoch {self.run.epochs + 1} of {self.epochs}"
         say(
             "\nStopping after this step; the run is completed with the best epoch so far. Ctrl-C "
@@ -92,7 +95,7 @@ class TrainingLog(keras.callbacks.Callback):
             self.best_weights = self.model.get_weights()
         if self.curves:
             return
-        arrays = {name: variable.numpy() for variable, name in _name_variables(self.model)}
+        arrays = {name: variable.numpy() for variable, name in _name_variables(self.model, True)}
         arrays |= {f"best/{n}": weights for n, weights in enumerate(self.best_weights)}
         progress = json.dumps({"history": history, "seconds": self.run.seconds_so_far(self.phase)})
         with write_atomically(self.path) as temporary:
@@ -105,7 +108,9 @@ class TrainingLog(keras.callbacks.Callback):
             self.model.set_weights(self.best_weights)
 
 
-def _name_variables(model: keras.Model) -> list[tuple[keras.Variable, str]]:
+def _name_variables(model: keras.Model, optimizer: bool) -> list[tuple[keras.Variable, str]]:
     """Return what training changes, with names: weights, statistics, seeds, the optimizer's."""
-    variables = {"model": model.variables, "optimizer": model.optimizer.variables}
+    variables = {"model": model.variables}
+    if optimizer:
+        variables["optimizer"] = model.optimizer.variables
     return [(each, f"{of}/{n}") for of in variables for n, each in enumerate(variables[of])]

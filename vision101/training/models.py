@@ -110,12 +110,29 @@ def compile_prediction(model: keras.Model) -> Callable[[np.ndarray], list[np.nda
     TensorFlow warns of that.
     """
 
+    if keras.config.backend() == "jax":
+        return _compile_with_jax(model)
+
     @tf.function(jit_compile=model.jit_compile)
     def call(batch: tf.Tensor) -> list[tf.Tensor]:
         return keras.tree.flatten(model(batch, training=False))
 
     traced = call.get_concrete_function(tf.TensorSpec(model.inputs[0].shape, tf.float32))
     return lambda batch: [output.numpy() for output in traced(tf.constant(batch, tf.float32))]
+
+
+def _compile_with_jax(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Do the same with JAX, on the first device of this process, whoever else trains the model."""
+    import jax
+
+    @jax.jit
+    def call(weights: list[list], batch: jax.Array) -> list[jax.Array]:
+        return keras.tree.flatten(model.stateless_call(*weights, batch, training=False)[0])
+
+    variables = model.trainable_variables, model.non_trainable_variables
+    weights = [[np.asarray(variable) for variable in group] for group in variables]
+    weights = jax.device_put(weights, jax.local_devices()[0])
+    return lambda batch: [*map(np.asarray, call(weights, np.asarray(batch, np.float32)))]
 
 
 def rebuild_model(

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import keras
-import tensorflow as tf
+
+from vision101.training import devices
 
 # Processor flags of Linux for arithmetic on bfloat16 (x86, and Arm). Elsewhere there is nothing to
 # go by.
@@ -22,7 +23,7 @@ def choose_precision(precision: str) -> str:
     """
     if precision == "auto":
         precision = "float32"
-        if tf.config.list_physical_devices("GPU"):
+        if devices.list_gpus():
             precision = "float16"
         elif CPU_INFO.exists() and BFLOAT16_FLAGS & {*CPU_INFO.read_text("utf-8").split()}:
             precision = "bfloat16"
