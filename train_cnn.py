@@ -77,22 +77,22 @@ def main() -> None:
 
     from vision101.evaluation.evaluate import evaluate_model
     from vision101.evaluation.report import finish_run
-    from vision101.training import augmentation, devices, models, processes, schedule
-    from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
+    from vision101.training import augmentation, datasets, devices, models, schedule
     from vision101.training.log import TrainingLog
 
     # What chance starts from, in which precision to compute, and where.
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
     print(devices.choose_devices(arguments.batch_size))
-    examples = decode_split(split, class_names, arguments.image_size)
+    share = datasets.take_share(split, arguments.batch_size, arguments.seed)  # of one process, all
+    examples = datasets.decode_split(share, class_names, arguments.image_size)
     run.end_stage("photos")
 
     # Datasets. Only training photos are augmented, and shuffled.
     batch_size, epochs = arguments.batch_size, arguments.epochs
     crop_size = round(recipe.crop * arguments.image_size)
     augment = augmentation.Augmentation(crop_size, recipe.mixup) if crop_size else None
-    train_dataset = build_training_dataset(
+    train_dataset = datasets.build_training_dataset(
         examples["train"], batch_size, arguments.seed, run.epochs, augment
     )
     steps = math.ceil(len(split["train"]) / batch_size)
@@ -115,7 +115,7 @@ def main() -> None:
     run.start(arguments.recipe, f"{arguments.recipe} CNN", settings, source, split)
     model.fit(
         train_dataset,
-        validation_data=build_dataset(examples["validation"], batch_size),
+        validation_data=datasets.build_dataset(examples["validation"], batch_size),
         initial_epoch=run.epochs,
         epochs=epochs,
         steps_per_epoch=steps,
@@ -124,7 +124,7 @@ def main() -> None:
         callbacks=[TrainingLog(run, epochs)],
     )
     run.end_stage("training")
-    processes.hand_over(run)  # with JAX, TensorFlow does the rest
+    run.hand_over()  # with JAX, TensorFlow does the rest
 
     # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
     # runs well on every machine.

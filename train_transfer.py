@@ -59,9 +59,8 @@ def main() -> None:
 
     from vision101.evaluation.evaluate import evaluate_model
     from vision101.evaluation.report import finish_run
-    from vision101.training import devices, models, processes, schedule, views
+    from vision101.training import datasets, devices, models, schedule, views
     from vision101.training.backbones import build_backbone, print_trainable, unfreeze_last_layers
-    from vision101.training.datasets import build_dataset, build_training_dataset, decode_split
     from vision101.training.features import compute_split_features
     from vision101.training.folds import train_folds, weigh_classes
     from vision101.training.log import TrainingLog
@@ -78,9 +77,9 @@ def main() -> None:
 
     def fit(trained, examples, phase: str, epochs: int, peak: float, held_out=None) -> None:
         first = arguments.epochs if phase == "fine-tuning" else 0
-        steps = math.ceil(len(examples["train"].labels) / arguments.batch_size)
+        steps = datasets.count_steps(examples["train"], arguments.batch_size)
         passes = 1 if first else math.ceil(LEAST_STEPS / steps)
-        train_dataset = build_training_dataset(
+        train_dataset = datasets.build_training_dataset(
             examples["train"], arguments.batch_size, arguments.seed, passes * (run.epochs - first)
         )
         rate = schedule.build_learning_rate_schedule(peak, epochs * passes * steps)
@@ -93,7 +92,7 @@ def main() -> None:
         log = TrainingLog(run, first + epochs, phase, held_out)
         trained.fit(
             train_dataset,
-            validation_data=build_dataset(examples["validation"], arguments.batch_size),
+            validation_data=datasets.build_dataset(examples["validation"], arguments.batch_size),
             initial_epoch=min(run.epochs, first + epochs),
             epochs=first + epochs,
             steps_per_epoch=passes * steps,
@@ -104,9 +103,9 @@ def main() -> None:
         )
         run.end_stage(phase)
 
-    # Train the head. A frozen backbone gives the same features for the same picture every time, so
-    # they are computed once and kept, and the head learns from them.
-    examples = compute_split_features(backbone, split, class_names, views.VIEWS)
+    # Train the head, on features that are computed once: those of a frozen backbone stay the same.
+    share = datasets.take_share(split, arguments.batch_size, arguments.seed)  # of one process, all
+    examples = compute_split_features(backbone, share, class_names, views.VIEWS)
     run.end_stage("features")
     settings = list_constants(sys.modules[__name__], models, schedule, views)
     name = f"{backbone.name}-fine-tuned" if arguments.fine_tune else backbone.name
@@ -122,12 +121,11 @@ def main() -> None:
         run.model_title += ", fine-tuned"
         unfreeze_last_layers(backbone.model, head, arguments.fine_tune)
         print_trainable(model, run.folder)
-        examples = decode_split(split, class_names, arguments.image_size, views.VIEWS)
+        examples = datasets.decode_split(share, class_names, arguments.image_size, views.VIEWS)
         fit(model, examples, "fine-tuning", FINE_TUNE_EPOCHS, FINE_TUNE_LEARNING_RATE)
-    processes.hand_over(run)  # with JAX, TensorFlow does the rest
+    run.hand_over()  # with JAX, TensorFlow does the rest
 
-    # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
-    # runs well on every machine.
+    # Calibrate it, and evaluate it once, on photos not trained on. In float32, it runs anywhere.
     print("Evaluating")
     trained = models.rebuild_model(model, "float32") if fine_tune else head
     evaluation = evaluate_model(trained, examples, class_names, arguments.target_accuracy, held_out)
@@ -137,7 +135,8 @@ def main() -> None:
 
     # Save it, and show what it can do, beside the newest CNN on the same split, if there is one.
     if not fine_tune:  # features cannot be shown, so decode the photos
-        examples = decode_split({"unseen": split["unseen"]}, class_names, arguments.image_size)
+        unseen = {"unseen": split["unseen"]}
+        examples = datasets.decode_split(unseen, class_names, arguments.image_size)
     finish_run(run, trained, evaluation, examples["unseen"].inputs, beside="cnn")
 
 

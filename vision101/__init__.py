@@ -16,6 +16,7 @@ figures.py        Matplotlib, colours
 terminal.py       sentences, tables and progress bars
 pages.py          pages to read in a browser, from templates/
 runs.py           a run in the making, and the names of its files
+processes.py      several processes that train together, with JAX
 resume.py         a run that was interrupted goes on
 finished_runs.py  runs that have finished: found, read, and checked
 portable.py       the model of a run for machines without TensorFlow

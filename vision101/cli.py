@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from vision101 import processes
 from vision101.environment import prepare_keras, prepare_streams
 from vision101.errors import UserError, shown_path
 from vision101.files import OUTPUTS_FOLDER
@@ -269,8 +270,13 @@ def run_script(main: Callable[[], int | None], may_use_jax: bool = False) -> Non
     """Run a script's `main` and exit with its code; what a user can cause ends with one line.
 
     A `UserError` exits with 2; Ctrl-C or SIGTERM with 130, as shells expect. Anything else is a
-    bug and keeps its traceback.
+    bug and keeps its traceback. With `may_use_jax`, it may be one of several processes.
     """
+    with processes.leave_at_once():
+        _run_script(main, may_use_jax)
+
+
+def _run_script(main: Callable[[], int | None], may_use_jax: bool) -> None:
     program = Path(sys.argv[0]).name
     prepare_streams()
     interrupted = threading.Event()
@@ -289,10 +295,11 @@ def run_script(main: Callable[[], int | None], may_use_jax: bool = False) -> Non
     with contextlib.suppress(ValueError):  # in a notebook's thread, which gets no signals
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, interrupt)
-    code, on = USAGE_EXIT_CODE, "then go on with"
+    code, on, lost = USAGE_EXIT_CODE, "then go on with", ""
     sys.unraisablehook = _report_unraisable
     try:
         prepare_keras(may_use_jax)
+        processes.join()
         code = main()
         if not interrupted.is_set():
             sys.exit(code)
@@ -303,11 +310,14 @@ def run_script(main: Callable[[], int | None], may_use_jax: bool = False) -> Non
         # more when it flushes at exit, so give it somewhere to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILURE_EXIT_CODE)
-    except (KeyboardInterrupt, Exception):
-        if not interrupted.is_set():
+    except (KeyboardInterrupt, Exception) as error:
+        message = lost = processes.describe_loss(error)
+        code = FAILURE_EXIT_CODE
+        if not (lost or interrupted.is_set()):
             raise
     if interrupted.is_set():
-        message, code, on = "stopped", INTERRUPTED_EXIT_CODE, f"go on with: python {program}"
+        message, code, lost = "stopped", INTERRUPTED_EXIT_CODE, ""
+        on = f"go on with: python {program}"
         # A dataset that is freed only once Python has ended waits for its thread, which waits for
         # Python: two of four interrupted trainings of a head hung for good.
         gc.collect()
@@ -315,7 +325,11 @@ def run_script(main: Callable[[], int | None], may_use_jax: bool = False) -> Non
         message += f"; {on} --resume {shown_path(Run.unfinished.folder)}"
     # Libraries explain themselves in several lines; ours is one, below the terminal's ^C.
     after = "\n" if interrupted.is_set() and sys.stderr.isatty() else ""
-    print(f"{after}{program}: {' '.join(message.split())}", file=sys.stderr)
+    line = f"{after}{program}: {' '.join(message.split())}"
+    if lost:
+        processes.say_through_witness(line)
+    else:
+        print(line, file=sys.stderr)
     sys.exit(code)
 
 

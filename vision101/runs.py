@@ -7,13 +7,15 @@ before the pictures and the page, so that no trouble with those can cost a train
 import argparse
 import hashlib
 import json
+import os
 import platform
 import time
 from datetime import datetime, timezone
 from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 
-from vision101 import files
+from vision101 import files, processes
 from vision101.errors import UserError, shown_path
 from vision101.photos.index import Photo, list_classes
 from vision101.photos.reading import READING_VERSION
@@ -128,10 +130,17 @@ class Run:
                 print("Cross-validation begins again, which takes seconds: the features are kept.")
             Run.unfinished = self
             return
-        self.folder = files.create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
-        (self.folder / "plots").mkdir()
+        first = processes.rank == 0
+        if first:
+            self.folder = files.create_folder(flags["output_dir"], self.kind, recipe, flags["name"])
+            (self.folder / "plots").mkdir()
+        self.folder = Path(processes.gather(str(self.folder))[0])
         Run.unfinished = self
+        if not first:
+            return
         versions = {package: version(package) for package in RECORDED_PACKAGES}
+        if os.environ["KERAS_BACKEND"] == "jax":
+            versions["jax"] = version("jax")
         versions |= {"python": platform.python_version(), "platform": platform.platform()}
         self.config = {"format": FORMAT, "kind": self.kind} | settings | flags
         self.config |= {
@@ -143,6 +152,12 @@ class Run:
         }
         write_split(self.folder, split, source)
         files.write_json(self.folder / CONFIG_NAME, self.config)
+
+    def hand_over(self) -> None:
+        """With JAX, have TensorFlow do the rest, in place of this process, or of the first one: it
+        resumes the run, and finds all epochs done.
+        """
+        processes.hand_over(self.folder)
 
     def finish(self, model, evaluation, results: dict) -> None:
         """Save all that a prediction needs, and then `results.json`, which holds `results` beside

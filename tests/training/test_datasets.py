@@ -2,10 +2,12 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from vision101 import processes
 from vision101.errors import UserError
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.reading import read_pixels
@@ -23,6 +25,7 @@ from vision101.training.datasets import (
     build_dataset,
     build_training_dataset,
     decode_photos,
+    take_share,
 )
 
 
@@ -120,6 +123,35 @@ def test_training_that_goes_on_sees_what_it_would_have_seen(kind, numbered):
     for (images, labels), (same_images, same_labels) in zip(whole[6:], rest, strict=True):
         np.testing.assert_array_equal(images, same_images)
         np.testing.assert_array_equal(labels, same_labels)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_share_every_batch_and_keep_their_photos(count, numbered, monkeypatch):
+    steps, epochs = 3, 3
+    whole = [images[:, 0, 0, 0] / 25 for images, _ in train_on(numbered, 4, epochs=epochs)]
+    monkeypatch.setattr(datasets.keras.config, "backend", lambda: "jax")
+    monkeypatch.setattr(datasets.devices, "count_replicas", lambda: count)
+    monkeypatch.setattr(processes, "count", count)
+    monkeypatch.setattr(processes, "gather", lambda text: [text])
+    monkeypatch.setattr(processes, "add_up", lambda number: 10)
+    photos = [SimpleNamespace(class_name="", sha256=str(number)) for number in range(10)]
+    shared = [[] for _ in whole]
+    for rank in range(count):
+        monkeypatch.setattr(processes, "rank", rank)
+        share = take_share({"train": photos, "validation": photos}, 4, seed=0)
+        own = [int(photo.sha256) for photo in share["train"]]
+        dataset = build_training_dataset(Examples(*(array[own] for array in numbered)), 4, seed=0)
+        batches = itertools.islice(dataset.as_numpy_iterator(), epochs * steps)
+        for together, (images, _, weights) in zip(shared, batches, strict=True):
+            numbers = images[:, 0, 0, 0] / 25
+            assert {*numbers} <= {*own}
+            together += numbers[weights > 0].tolist()
+    for step, (together, alone) in enumerate(zip(shared, whole, strict=True)):
+        assert len(together) == len(alone)
+        if step < steps:
+            assert together == alone.tolist()
+    for start in range(0, epochs * steps, steps):
+        assert sorted(itertools.chain(*shared[start : start + steps])) == [*range(10)]
 
 
 def test_variations_differ_and_stay_in_range(photos):

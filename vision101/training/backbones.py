@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import keras
 
+from vision101 import processes
 from vision101.errors import UserError
 from vision101.files import write_table
 from vision101.runs import MODEL_NAME
@@ -231,8 +232,9 @@ def unfreeze_last_layers(backbone: keras.Model, head: keras.Model, count: int) -
 
 
 def print_trainable(model: keras.Model, folder: Path) -> None:
-    """Print which layers of a model are frozen and which are trained, a line each; write all to
-    `layers.csv` in a run's folder; and assert that frozen ones have no weights to be trained.
+    """Print which layers of a model are frozen and which are trained, a line each; have the first
+    process write all to `layers.csv` in a run's folder; and assert that frozen ones have no weights
+    to be trained.
     """
     with_weights = [layer for layer in model.layers if layer.weights]
     for flag, verb in ((False, "Frozen"), (True, "Trained")):
@@ -243,4 +245,5 @@ def print_trainable(model: keras.Model, folder: Path) -> None:
         shown = f"{names[0]} … {names[-1]}" if len(names) > 3 else ", ".join(names) or "none"
         say(f"{verb}: {count(len(names), 'layer')} with {weights}: {shown}")
     rows = [(each.name, each.count_params(), int(each.trainable)) for each in with_weights]
-    write_table(folder / "layers.csv", ("layer", "weights", "trained"), rows)
+    if processes.rank == 0:
+        write_table(folder / "layers.csv", ("layer", "weights", "trained"), rows)

@@ -1,5 +1,6 @@
 """Decoded photos as `tf.data` pipelines: each photo is decoded once, before the first epoch."""
 
+import hashlib
 import itertools
 import math
 import tempfile
@@ -11,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vision101 import processes
+from vision101.errors import UserError
 from vision101.files import DATA_FOLDER, disk_errors
 from vision101.photos.index import Photo
 from vision101.photos.reading import read_ahead
@@ -90,6 +93,43 @@ def decode_photos(
     return Examples(inputs, encode_labels(photos, class_names))
 
 
+def take_share(split: Split, batch_size: int, seed: int) -> Split:
+    """Return what this process decodes of a split. With TensorFlow, that is all of it. With JAX, it
+    is the process's share of the photos to train and to validate on, and no others, since
+    TensorFlow evaluates.
+
+    A process has the photos that stand at its places in the batches of the first epoch. So these
+    are the batches of a single process. In later epochs, every process draws from its own photos.
+    Raises UserError where the processes have different splits, or more processes than photos.
+    """
+    if keras.config.backend() != "jax":
+        return split
+    known = [[photo.class_name, photo.sha256] for photos in split.values() for photo in photos]
+    told = known, batch_size, seed, keras.config.dtype_policy().name
+    if len({*processes.gather(hashlib.sha256(repr(told).encode()).hexdigest())}) > 1:
+        raise UserError(
+            "the processes differ in photos, flags or precision; start all alike, on the same "
+            "photos, and give --precision where machines differ"
+        )
+    replicas, share = devices.count_replicas(), {subset: [] for subset in split}
+    orders = {
+        "train": (next(iter(_shuffle(len(split["train"]), seed))).numpy(), batch_size),
+        "validation": (np.arange(len(split["validation"])), devices.round_up(batch_size, replicas)),
+    }
+    for subset, (order, size) in orders.items():
+        own = _find_owners(order, size, replicas) == processes.rank
+        share[subset] = [split[subset][position] for position in np.flatnonzero(own)]
+        if not share[subset]:
+            photos = f"{len(order)} photos for {subset}"
+            raise UserError(f"{photos} are too few for {processes.count} processes; start fewer")
+    return share
+
+
+def count_steps(examples: Examples, batch_size: int) -> int:
+    """Return how many batches an epoch of examples has, with those of all processes."""
+    return math.ceil(processes.add_up(len(examples.labels)) / batch_size)
+
+
 def build_training_dataset(
     examples: Examples,
     batch_size: int,
@@ -101,60 +141,99 @@ def build_training_dataset(
     `steps_per_epoch`. Of views, an epoch has one of each photo; its last batch may be smaller.
 
     Batches are pairs: inputs float32 (batch, ...), images in RGB, 0-255, varied by `augment`, if
-    any; labels float32 (batch, classes). The seed decides the order of every epoch, the views, and
-    all chance in `augment`, so that a dataset from `first_epoch` on, counted from 0, has the
-    batches there that one from the start has.
+    any; labels float32 (batch, classes). Where several devices train, weights are the third, see
+    `devices.fill_up`; of several processes, each has its share of every batch. The seed decides the
+    order of every epoch, the views, and all chance in `augment`, so that a dataset from
+    `first_epoch` on, counted from 0, has the batches there that one from the start has.
     """
-    count, class_count = examples.labels.shape
+    count, class_count = processes.add_up(len(examples.labels)), examples.labels.shape[1]
     views = examples.inputs.shape[1] if examples.inputs.ndim in (3, 5) else None
+    replicas = devices.count_replicas()
 
-    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def generate() -> Iterator[tuple[np.ndarray, ...]]:
         # Made here, since several devices start it twice: Keras looks at the first batch.
-        order = tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(count)
+        order = _shuffle(count, seed)
         generator = np.random.default_rng(seed)
         for epoch in itertools.count():
             if epoch:
                 iter(order)  # as `fit` does with a dataset of one epoch: seeds keep their meaning
             positions = next(iter(order)).numpy()
+            if epoch == 0:
+                owners = _find_owners(positions, batch_size, replicas)
+                rows, places = _find_rows(owners), np.argsort(owners[positions], kind="stable")
+            # Every process has photos of its own at its places. For one, nothing changes.
+            positions[places] = positions[np.argsort(owners[positions], kind="stable")]
             for start in range(0, count, batch_size):
                 batch = positions[start : start + batch_size]
                 # Drawn for earlier epochs too, so that those after them are the same.
-                view = () if views is None else (generator.integers(views, size=len(batch)),)
+                view = None if views is None else generator.integers(views, size=len(batch))
                 if epoch >= first_epoch:
-                    inputs, labels = examples.inputs[(batch, *view)], examples.labels[batch]
+                    own = devices.find_own_rows(len(batch), replicas)
+                    own = own if len(own) else np.array([0])
+                    chosen = rows[batch[own]]
+                    picked = chosen if views is None else (chosen, view[own])
+                    inputs, labels = examples.inputs[picked], examples.labels[chosen]
                     if augment is not None:
-                        inputs, labels = augment(inputs, labels, (seed, epoch, start))
-                    yield inputs.astype(np.float32, copy=False), labels
+                        inputs, labels = augment(inputs, labels, (seed, epoch, start + own[0]))
+                    inputs = inputs.astype(np.float32, copy=False)
+                    yield devices.fill_up(inputs, labels, len(batch), replicas)
 
     shape = examples.inputs.shape[1 if views is None else 2 :]
     if augment is not None:
         shape = (augment.image_size, augment.image_size, 3)
-    return devices.share_evenly(_build_from_batches(generate, shape, class_count))
+    return _build_from_batches(generate, shape, class_count, replicas)
 
 
 def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset | None:
     """Build a dataset of batches (inputs, labels), as `build_training_dataset` does, of examples in
     their order, once. Of none, Keras takes None.
     """
-    count, class_count = examples.labels.shape
+    count, class_count = processes.add_up(len(examples.labels)), examples.labels.shape[1]
     if not count:
         return None
-    batch_size = devices.round_up(batch_size, devices.count_replicas())
+    replicas = devices.count_replicas()
+    batch_size = devices.round_up(batch_size, replicas)
+    rows = _find_rows(_find_owners(np.arange(count), batch_size, replicas))
 
-    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def generate() -> Iterator[tuple[np.ndarray, ...]]:
         for start in range(0, count, batch_size):
-            batch = slice(start, start + batch_size)
-            yield examples.inputs[batch].astype(np.float32), examples.labels[batch]
+            size = min(batch_size, count - start)
+            own = devices.find_own_rows(size, replicas)
+            chosen = rows[start + own] if len(own) else rows[:1]
+            inputs = examples.inputs[chosen].astype(np.float32)
+            yield devices.fill_up(inputs, examples.labels[chosen], size, replicas, count)
 
-    dataset = _build_from_batches(generate, examples.inputs.shape[1:], class_count)
-    dataset = devices.share_evenly(dataset, count)
+    dataset = _build_from_batches(generate, examples.inputs.shape[1:], class_count, replicas)
     # Keras warns of an end that it did not know of.
     return dataset.apply(tf.data.experimental.assert_cardinality(math.ceil(count / batch_size)))
 
 
+def _shuffle(count: int, seed: int) -> tf.data.Dataset:
+    """Return a dataset of one element, the positions of photos in the order of an epoch: in another
+    one, whenever it is gone through.
+    """
+    return tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(count)
+
+
+def _find_owners(order: np.ndarray, batch_size: int, replicas: int) -> np.ndarray:
+    """Return the rank of the process that has each photo, int (photos,), by an order of them."""
+    owners = np.empty(len(order), int)
+    owners[order] = devices.find_owners(len(order), batch_size, replicas)
+    return owners
+
+
+def _find_rows(owners: np.ndarray) -> np.ndarray:
+    """Return for each photo the row that it has in the arrays of this process; if it is not there,
+    that of another one.
+    """
+    return np.cumsum(owners == processes.rank) - 1
+
+
 def _build_from_batches(
-    generate: Callable, shape: tuple[int, ...], class_count: int
+    generate: Callable, shape: tuple[int, ...], class_count: int, replicas: int
 ) -> tf.data.Dataset:
     signature = tf.TensorSpec((None, *shape)), tf.TensorSpec((None, class_count))
+    if replicas > 1:
+        signature += (tf.TensorSpec((None,)),)
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
     return dataset.prefetch(tf.data.AUTOTUNE)

@@ -6,6 +6,7 @@ import signal
 import keras
 import numpy as np
 
+from vision101 import processes
 from vision101.errors import UserError, shown_path
 from vision101.files import write_atomically, write_table
 from vision101.runs import LOG_NAME, Run
@@ -83,7 +84,8 @@ class TrainingLog(keras.callbacks.Callback):
         for name, value in logs.items():
             history.setdefault(name, []).append(float(value))
         rows = zip(range(epoch + 1), *(history[name] for name in sorted(history)), strict=True)
-        write_table(self.run.folder / LOG_NAME, ("epoch", *sorted(history)), rows)
+        if processes.rank == 0:
+            write_table(self.run.folder / LOG_NAME, ("epoch", *sorted(history)), rows)
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
             Run.unfinished = None  # to go on would not help
             raise UserError(
@@ -93,7 +95,7 @@ class TrainingLog(keras.callbacks.Callback):
         if best:
             self.best_accuracy = float(logs["val_accuracy"])
             self.best_weights = self.model.get_weights()
-        if self.curves:
+        if self.curves or processes.rank:
             return
         arrays = {name: variable.numpy() for variable, name in _name_variables(self.model, True)}
         arrays |= {f"best/{n}": weights for n, weights in enumerate(self.best_weights)}

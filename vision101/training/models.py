@@ -61,7 +61,7 @@ def build_head(class_count: int, channels: int) -> keras.Model:
     """
     inputs = keras.Input((channels,), name="features")
     # Names of its own, since a backbone may have layers with the usual ones.
-    options = {"dtype": "float32", "synchronized": devices.count_replicas() > 1}
+    options = {"dtype": "float32", "synchronized": devices.are_mirrored()}
     x = layers.BatchNormalization(**options, name="head_normalization")(inputs)
     x = layers.Dropout(HEAD_DROPOUT, dtype="float32", name="head_dropout")(x)
     outputs = _build_classifier(x, class_count, keras.regularizers.L2(HEAD_L2))
@@ -182,7 +182,7 @@ def _convolve(x, filters: int, kernel_size: int, strides: int = 1):
     # the first steps after hundreds of them.
     options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
     x = layers.Conv2D(filters, kernel_size, strides, **options)(x)
-    return layers.BatchNormalization(momentum=0.9, synchronized=devices.count_replicas() > 1)(x)
+    return layers.BatchNormalization(momentum=0.9, synchronized=devices.are_mirrored())(x)
 
 
 def _build_classifier(x, class_count: int, regularizer: keras.Regularizer | None = None):
