@@ -111,13 +111,14 @@ def take_share(split: Split, batch_size: int, seed: int) -> Split:
             "the processes differ in photos, flags or precision; start all alike, on the same "
             "photos, and give --precision where machines differ"
         )
-    replicas, share = devices.count_replicas(), {subset: [] for subset in split}
+    share = {subset: [] for subset in split}
+    rounded = devices.round_up(batch_size, devices.count_replicas())
     orders = {
         "train": (next(iter(_shuffle(len(split["train"]), seed))).numpy(), batch_size),
-        "validation": (np.arange(len(split["validation"])), devices.round_up(batch_size, replicas)),
+        "validation": (np.arange(len(split["validation"])), rounded),
     }
     for subset, (order, size) in orders.items():
-        own = _find_owners(order, size, replicas) == processes.rank
+        own = _find_owners(order, size) == processes.rank
         share[subset] = [split[subset][position] for position in np.flatnonzero(own)]
         if not share[subset]:
             photos = f"{len(order)} photos for {subset}"
@@ -159,7 +160,7 @@ def build_training_dataset(
                 iter(order)  # as `fit` does with a dataset of one epoch: seeds keep their meaning
             positions = next(iter(order)).numpy()
             if epoch == 0:
-                owners = _find_owners(positions, batch_size, replicas)
+                owners = _find_owners(positions, batch_size)
                 rows, places = _find_rows(owners), np.argsort(owners[positions], kind="stable")
             # Every process has photos of its own at its places. For one, nothing changes.
             positions[places] = positions[np.argsort(owners[positions], kind="stable")]
@@ -168,7 +169,7 @@ def build_training_dataset(
                 # Drawn for earlier epochs too, so that those after them are the same.
                 view = None if views is None else generator.integers(views, size=len(batch))
                 if epoch >= first_epoch:
-                    own = devices.find_own_rows(len(batch), replicas)
+                    own = devices.find_own_rows(len(batch))
                     own = own if len(own) else np.array([0])
                     chosen = rows[batch[own]]
                     picked = chosen if views is None else (chosen, view[own])
@@ -193,12 +194,12 @@ def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset | None
         return None
     replicas = devices.count_replicas()
     batch_size = devices.round_up(batch_size, replicas)
-    rows = _find_rows(_find_owners(np.arange(count), batch_size, replicas))
+    rows = _find_rows(_find_owners(np.arange(count), batch_size))
 
     def generate() -> Iterator[tuple[np.ndarray, ...]]:
         for start in range(0, count, batch_size):
             size = min(batch_size, count - start)
-            own = devices.find_own_rows(size, replicas)
+            own = devices.find_own_rows(size)
             chosen = rows[start + own] if len(own) else rows[:1]
             inputs = examples.inputs[chosen].astype(np.float32)
             yield devices.fill_up(inputs, examples.labels[chosen], size, replicas, count)
@@ -215,10 +216,10 @@ def _shuffle(count: int, seed: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(count)
 
 
-def _find_owners(order: np.ndarray, batch_size: int, replicas: int) -> np.ndarray:
+def _find_owners(order: np.ndarray, batch_size: int) -> np.ndarray:
     """Return the rank of the process that has each photo, int (photos,), by an order of them."""
     owners = np.empty(len(order), int)
-    owners[order] = devices.find_owners(len(order), batch_size, replicas)
+    owners[order] = devices.find_owners(len(order), batch_size)
     return owners
 
 

@@ -96,18 +96,18 @@ def count_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def find_owners(photos: int, batch_size: int, replicas: int) -> np.ndarray:
+def find_owners(photos: int, batch_size: int) -> np.ndarray:
     """Return the rank of the process that has each place in the order of an epoch, int (photos,).
-    Of every batch, each process has as many consecutive places as its devices have rows.
+    Every batch is cut into as many pieces of one size, or of two that differ by one.
     """
     places = np.arange(photos) % batch_size
     sizes = np.minimum(batch_size, photos - np.arange(photos) + places)  # the last may be smaller
-    return places * processes.count // round_up(sizes, replicas)
+    return places * processes.count // sizes
 
 
-def find_own_rows(size: int, replicas: int) -> np.ndarray:
+def find_own_rows(size: int) -> np.ndarray:
     """Return which of the photos of a batch of that size this process has, int (rows,)."""
-    return np.flatnonzero(find_owners(size, size, replicas) == processes.rank)
+    return np.flatnonzero(find_owners(size, size) == processes.rank)
 
 
 def fill_up(
@@ -133,9 +133,9 @@ def fill_up(
         return inputs, labels
     rows = np.arange(round_up(size, replicas) // processes.count)
     total = size if photos is None else photos
-    own = processes.rank * len(rows) + rows < size
-    weights = np.float32(round_up(total, replicas) / total) * own
-    return inputs[rows % len(inputs)], labels[rows % len(labels)], weights.astype(np.float32)
+    counts = rows < len(find_own_rows(size))
+    weights = counts.astype(np.float32) * np.float32(round_up(total, replicas) / total)
+    return inputs[rows % len(inputs)], labels[rows % len(labels)], weights
 
 
 def round_up(number: int | np.ndarray, divisor: int) -> int | np.ndarray:
