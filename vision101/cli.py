@@ -201,7 +201,7 @@ def parse_training_arguments(
             parser.error(
                 f"--folds: trains a head on all photos, split in its own way; leave {flag} out"
             )
-    if vars(arguments).get("folds") and os.environ["KERAS_BACKEND"] == "jax":
+    if vars(arguments).get("folds") and os.environ.get("KERAS_BACKEND") == "jax":
         parser.error("--folds: takes seconds with TensorFlow; leave KERAS_BACKEND=jax out")
     recipe = recipes[vars(arguments).get("recipe", "")]
     # From single photos, the tuned CNN got 33 % in validation (100 % in training); from pairs, 100.

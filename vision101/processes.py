@@ -55,7 +55,7 @@ def join() -> None:
     """
     global rank, count
     given = [os.environ.get(name) for name in VARIABLES]
-    if os.environ["KERAS_BACKEND"] != "jax" or not any(given):
+    if os.environ.get("KERAS_BACKEND") != "jax" or not any(given):
         return
     _call_witness()
     import jax  # takes seconds
@@ -112,7 +112,7 @@ def hand_over(folder: Path) -> None:
     """With JAX, have TensorFlow evaluate, save and show a run whose training has ended: this
     process becomes another one, which resumes the run and finds all epochs done.
     """
-    if os.environ["KERAS_BACKEND"] != "jax":
+    if os.environ.get("KERAS_BACKEND") != "jax":
         return
     if _stderr is not None:
         import jax
@@ -157,7 +157,8 @@ def _call_witness() -> None:
     _stderr = os.dup(2)
     os.dup2(witness.stdin.fileno(), 2)
     stream = os.fdopen(os.dup(_stderr), "wb", 0)
-    sys.stderr = io.TextIOWrapper(stream, errors="plain", line_buffering=True)
+    coding = sys.stderr.encoding
+    sys.stderr = io.TextIOWrapper(stream, coding, errors="plain", line_buffering=True)
 
 
 def _leave(code: int) -> None:

@@ -139,7 +139,7 @@ class Run:
         if not first:
             return
         versions = {package: version(package) for package in RECORDED_PACKAGES}
-        if os.environ["KERAS_BACKEND"] == "jax":
+        if os.environ.get("KERAS_BACKEND") == "jax":
             versions["jax"] = version("jax")
         versions |= {"python": platform.python_version(), "platform": platform.platform()}
         self.config = {"format": FORMAT, "kind": self.kind} | settings | flags

@@ -154,6 +154,13 @@ def test_processes_share_every_batch_and_keep_their_photos(count, numbered, monk
         assert sorted(itertools.chain(*shared[start : start + steps])) == [*range(10)]
 
 
+def test_processes_with_different_photos_say_so(monkeypatch):
+    monkeypatch.setattr(datasets.keras.config, "backend", lambda: "jax")
+    monkeypatch.setattr(processes, "gather", lambda text: [text, text[::-1]])
+    with pytest.raises(UserError, match="differ in photos"):
+        take_share({"train": [], "validation": []}, 4, seed=0)
+
+
 def test_variations_differ_and_stay_in_range(photos):
     decoded = decode_photos(photos[:16], list_classes(photos), 48, "test")
     augment = Augmentation(32)
