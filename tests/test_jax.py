@@ -25,7 +25,7 @@ pytest.importorskip("jax")
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-SECONDS = 240  # that processes may take here, at most: none of them may wait for good
+SECONDS = 900  # that processes may take here, at most: none of them may wait for good
 
 FLAGS = ("--epochs", 2, "--image-size", 32, "--precision", "float32")
 BATCH_SIZE, EPOCHS, VALIDATION_PHOTOS = 6, 2, 7

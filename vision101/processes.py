@@ -71,7 +71,9 @@ def join() -> None:
         )
         rank, count = jax.process_index(), jax.process_count()
     except (ValueError, RuntimeError) as error:
-        named = ", ".join(f"{name}={value}" for name, value in zip(VARIABLES, given, strict=True))
+        named = ", ".join(
+            f"{n}={value}" for n, value in zip(VARIABLES, given, strict=True) if value
+        )
         reason = str(error).partition("\n")[0]
         raise UserError(f"{named}: the processes cannot find each other ({reason})") from error
     if rank:
