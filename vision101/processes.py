@@ -150,8 +150,8 @@ def _call_witness() -> None:
     global _stderr
     program = Path(sys.argv[0]).name
     line = (
-        f"{program}: ended by force, or by the loss of another process, which may say why; start "
-        "all of them again, with --resume and the run's folder"
+        f"{program}: ended by force, or because another process ended or was not found, and may "
+        "say why; start all of them again, with --resume if there is a run's folder"
     )
     command = [sys.executable, "-IS", "-c", WITNESS, line]
     # In a session of its own, since Ctrl-C is not meant for it.
