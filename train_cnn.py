@@ -84,7 +84,7 @@ def main() -> None:
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
     print(devices.choose_devices(arguments.batch_size))
-    share = datasets.take_share(split, arguments.batch_size, arguments.seed)  # of one process, all
+    share = datasets.take_share(split, arguments.batch_size, arguments.seed)  # all, for one process
     examples = datasets.decode_split(share, class_names, arguments.image_size)
     run.end_stage("photos")
 

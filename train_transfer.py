@@ -104,7 +104,7 @@ def main() -> None:
         run.end_stage(phase)
 
     # Train the head, on features that are computed once: those of a frozen backbone stay the same.
-    share = datasets.take_share(split, arguments.batch_size, arguments.seed)  # of one process, all
+    share = datasets.take_share(split, arguments.batch_size, arguments.seed)  # all, for one process
     examples = compute_split_features(backbone, share, class_names, views.VIEWS)
     run.end_stage("features")
     settings = list_constants(sys.modules[__name__], models, schedule, views)
