@@ -84,17 +84,19 @@ def main() -> None:
     keras.utils.set_random_seed(arguments.seed)
     keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
     print(devices.choose_devices(arguments.batch_size))
-    share = datasets.take_share(split, arguments.batch_size, arguments.seed)  # all, for one process
+    batch_size, epochs, seed = arguments.batch_size, arguments.epochs, arguments.seed
+    share = datasets.take_share(split, batch_size, seed)  # of one process, all
     examples = datasets.decode_split(share, class_names, arguments.image_size)
+    train, augment = examples["train"], None
+    if recipe.crop:
+        # Random crops come from whole photos, not only from the square at their centre.
+        crop_size = round(recipe.crop * arguments.image_size)
+        augment = augmentation.Augmentation(crop_size, recipe.mixup)
+        train = datasets.decode_whole(share["train"], class_names, augment.photo_size)
     run.end_stage("photos")
 
     # Datasets. Only training photos are augmented, and shuffled.
-    batch_size, epochs = arguments.batch_size, arguments.epochs
-    crop_size = round(recipe.crop * arguments.image_size)
-    augment = augmentation.Augmentation(crop_size, recipe.mixup) if crop_size else None
-    train_dataset = datasets.build_training_dataset(
-        examples["train"], batch_size, arguments.seed, run.epochs, augment
-    )
+    train_dataset = datasets.build_training_dataset(train, batch_size, seed, run.epochs, augment)
     steps = math.ceil(len(split["train"]) / batch_size)
 
     # The model.

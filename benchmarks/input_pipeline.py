@@ -31,7 +31,7 @@ from vision101.photos.index import index_photos, list_classes
 from vision101.photos.sources import find_photos
 from vision101.training import models, schedule
 from vision101.training.augmentation import Augmentation
-from vision101.training.datasets import build_training_dataset, decode_photos
+from vision101.training.datasets import build_training_dataset, decode_whole
 
 # What the network is trained on, in pixels.
 IMAGE_SIZE = round(TUNED.crop * TUNED.image_size)
@@ -42,8 +42,8 @@ def main() -> None:
     source = find_photos(arguments.data)
     photos = index_photos(source)
     class_names = list_classes(photos)
-    examples = decode_photos(photos, class_names, TUNED.image_size, "photos")
     augment = Augmentation(IMAGE_SIZE, TUNED.mixup)
+    examples = decode_whole(photos, class_names, augment.photo_size)
     ours = build_training_dataset(examples, BATCH_SIZE, seed=0, augment=augment)
     ways = {
         "prepared": ours.take(arguments.steps).cache().repeat(),

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from vision101 import processes
 from vision101.errors import UserError
@@ -14,6 +15,7 @@ from vision101.photos.reading import read_pixels
 from vision101.photos.sources import find_photos
 from vision101.training import datasets
 from vision101.training.augmentation import (
+    LARGEST_ASPECT_RATIO,
     LARGEST_MIXUP_SHARE,
     SMALLEST_CROP_AREA,
     Augmentation,
@@ -25,6 +27,7 @@ from vision101.training.datasets import (
     build_dataset,
     build_training_dataset,
     decode_photos,
+    decode_whole,
     take_share,
 )
 
@@ -115,9 +118,9 @@ def test_order_differs_by_epoch_and_repeats_by_seed(numbered):
 @pytest.mark.parametrize("kind", ["plain", "augmented", "views"])
 def test_training_that_goes_on_sees_what_it_would_have_seen(kind, numbered):
     augment = Augmentation(8, mixup=True) if kind == "augmented" else None
-    examples = numbered
+    examples = numbered._replace(aspect_ratios=np.ones(10))
     if kind == "views":
-        examples = numbered._replace(inputs=np.stack([numbered.inputs, numbered.inputs + 1], 1))
+        examples = examples._replace(inputs=np.stack([numbered.inputs, numbered.inputs + 1], 1))
     whole = train_on(examples, 4, epochs=4, augment=augment)
     rest = train_on(examples, 4, epochs=2, augment=augment, first_epoch=2)
     for (images, labels), (same_images, same_labels) in zip(whole[6:], rest, strict=True):
@@ -140,7 +143,9 @@ def test_processes_share_every_batch_and_keep_their_photos(count, numbered, monk
         monkeypatch.setattr(processes, "rank", rank)
         share = take_share({"train": photos, "validation": photos}, 4, seed=0)
         own = [int(photo.sha256) for photo in share["train"]]
-        dataset = build_training_dataset(Examples(*(array[own] for array in numbered)), 4, seed=0)
+        dataset = build_training_dataset(
+            Examples(numbered.inputs[own], numbered.labels[own]), 4, seed=0
+        )
         batches = itertools.islice(dataset.as_numpy_iterator(), epochs * steps)
         for together, (images, _, weights) in zip(shared, batches, strict=True):
             numbers = images[:, 0, 0, 0] / 25
@@ -162,7 +167,7 @@ def test_processes_with_different_photos_say_so(monkeypatch):
 
 
 def test_variations_differ_and_stay_in_range(photos):
-    decoded = decode_photos(photos[:16], list_classes(photos), 48, "test")
+    decoded = decode_whole(photos[:16], list_classes(photos), 48)
     augment = Augmentation(32)
     first, labels = augment(*decoded, (0, 0, 0))
     second, _ = augment(*decoded, (0, 1, 0))
@@ -174,7 +179,7 @@ def test_variations_differ_and_stay_in_range(photos):
 
 def test_colours_are_kept_on_the_whole(photos):
     # A wrong scale of saturation once turned all photos nearly grey, and nobody noticed.
-    decoded = decode_photos(photos, list_classes(photos), 32, "test")
+    decoded = decode_whole(photos, list_classes(photos), 32)
     varied, _ = Augmentation(32)(*decoded, (0, 0, 0))
 
     def colourfulness(images):
@@ -187,14 +192,14 @@ def test_colours_are_kept_on_the_whole(photos):
 def test_half_of_the_photos_are_flipped_and_crops_differ_within_a_batch():
     ramp = np.linspace(0, 255, 64)[None, None, :, None].astype(np.uint8)
     images = np.broadcast_to(ramp, (400, 64, 64, 3)).copy()
-    varied, _ = Augmentation(32)(images, np.zeros((400, 2), "float32"), (0, 0, 0))
+    varied, _ = Augmentation(32)(images, np.zeros((400, 2), "float32"), np.ones(400), (0, 0, 0))
     slopes = varied[:, 16, -1, 0] - varied[:, 16, 0, 0]
     assert 0.4 < (slopes < 0).mean() < 0.6
     assert len(np.unique(np.abs(slopes).round())) > 30
 
 
 def test_crops_cover_the_photo_and_keep_their_share_of_it():
-    crops = draw_crops(2000, np.random.default_rng(0))
+    crops = draw_crops(np.ones(2000), np.random.default_rng(0))
     left, top, right, bottom = crops.T
     assert crops.min() >= 0
     assert crops.max() <= 1
@@ -203,6 +208,26 @@ def test_crops_cover_the_photo_and_keep_their_share_of_it():
     areas = (right - left) * (bottom - top)
     assert areas.min() > 0.9 * SMALLEST_CROP_AREA  # a stretched crop may not fit whole
     assert areas.max() > 0.95
+
+
+@pytest.mark.parametrize("size", [(96, 48), (48, 96)])
+def test_crops_show_the_ends_of_long_photos_and_do_not_stretch_them(size, photo_folder, tmp_path):
+    # A dark disc at one end: the square at the centre has nothing of it.
+    picture = Image.new("RGB", size, "white")
+    end = 0 if size[0] > size[1] else 48
+    ImageDraw.Draw(picture).ellipse((8, end + 8, 39, end + 39), "black")
+    for path in photo_folder.glob("*/*.jpg"):
+        picture.save(path)
+    photos = index_photos(find_photos(str(photo_folder)), tmp_path / "data")[:1] * 400
+    examples = decode_whole(photos, list_classes(photos), 96)
+    varied, _ = Augmentation(64)(*examples, (0, 0, 0))
+    dark = varied.mean(axis=-1) < varied.max(axis=(1, 2, 3))[:, None, None] / 2
+    columns, rows = dark.any(axis=1).sum(axis=1), dark.any(axis=2).sum(axis=1)
+    # Where it is whole, with a margin, it is as wide as high, but for the stretching of crops.
+    edges = dark[:, [0, -1]].any(axis=(1, 2)) | dark[:, :, [0, -1]].any(axis=(1, 2))
+    shown = dark.any(axis=(1, 2)) & ~edges
+    assert shown.sum() > 20
+    assert (np.abs(np.log(columns[shown] / rows[shown])) < np.log(LARGEST_ASPECT_RATIO) + 0.1).all()
 
 
 def test_blended_pairs_carry_their_labels_and_keep_the_first_in_front():

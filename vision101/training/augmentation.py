@@ -5,13 +5,14 @@ randomness is seeded with the seed, the epoch and the position in it, and nothin
 training can be repeated, and resumed.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-# Smallest share of a photo's area that a crop keeps.
+# Smallest area of a crop, as a share of that of the largest square in the photo.
 SMALLEST_CROP_AREA = 0.3
 
 # Largest factor by which a crop stretches one side against the other.
@@ -39,15 +40,34 @@ class Augmentation(NamedTuple):
     image_size: int  # side of the square images to return, in pixels
     mixup: bool = False  # whether to blend pairs of photos, as `mixup_pairs` does
 
+    @property
+    def photo_size(self) -> int:
+        """Side of the squares that photos should be stretched to, in pixels: the smallest crop is
+        as sharp as the largest one then.
+        """
+        return math.ceil(self.image_size / math.sqrt(SMALLEST_CROP_AREA))
+
     def __call__(
-        self, images: np.ndarray, labels: np.ndarray, seed: Sequence[int]
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        aspect_ratios: np.ndarray,
+        seed: Sequence[int],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return images, uint8 (batch, height, width, 3), RGB, and their labels, float32 (batch,
-        classes), varied as the numbers in `seed` decide: images float32 (batch, image_size,
-        image_size, 3), RGB, 0-255, and labels alike.
+        """Return whole photos, each stretched to a square, varied as the numbers in `seed` decide.
+
+        Args:
+            images: uint8 (batch, size, size, 3), RGB, 0-255.
+            labels: float32 (batch, classes).
+            aspect_ratios: Width by height of the photos themselves, float (batch,).
+            seed: Any integers.
+
+        Returns:
+            Images float32 (batch, image_size, image_size, 3), RGB, 0-255, and labels as given, or
+            blended as the images are.
         """
         generator = np.random.default_rng(seed)
-        boxes = draw_crops(len(images), generator) * np.tile(images.shape[2:0:-1], 2)
+        boxes = draw_crops(aspect_ratios, generator) * images.shape[1]
         flips = generator.random(len(images)) < 0.5
         matrices = draw_colours(images, generator).reshape(-1, 12)
         variations = zip(images, boxes.tolist(), flips, matrices.tolist(), strict=True)
@@ -62,13 +82,16 @@ class Augmentation(NamedTuple):
         return mixup_pairs(varied, labels, generator) if self.mixup else (varied, labels)
 
 
-def draw_crops(count: int, generator: np.random.Generator) -> np.ndarray:
+def draw_crops(aspect_ratios: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return random pieces of photos (Szegedy et al. 2015, "Going Deeper with Convolutions",
-    section 6): left, top, right and bottom as shares of the sides, float (count, 4).
+    section 6), whose width by height is given, float (count,): left, top, right and bottom as
+    shares of the photo's sides, float (count, 4). None is larger than the largest square in it.
     """
+    count = len(aspect_ratios)
     area = generator.uniform(SMALLEST_CROP_AREA, 1, count)
     ratio = LARGEST_ASPECT_RATIO ** generator.uniform(-1, 1, count)
     size = np.minimum(1, np.sqrt([area / ratio, area * ratio])).T
+    size *= np.minimum(1, [1 / aspect_ratios, aspect_ratios]).T
     corner = generator.random((count, 2)) * (1 - size)
     return np.hstack([corner, corner + size])
 

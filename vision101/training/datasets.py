@@ -20,7 +20,7 @@ from vision101.photos.reading import read_ahead
 from vision101.photos.split import Split
 from vision101.training import devices
 from vision101.training.augmentation import Augmentation
-from vision101.training.views import read_view
+from vision101.training.views import read_view, read_whole
 
 # Decoded photos of a subset of more than this are kept in a file: 1 GiB is 20,000 photos of 128 x
 # 128 pixels, and leaves a laptop with 8 GB its other programs.
@@ -37,6 +37,8 @@ class Examples(NamedTuple):
 
     inputs: np.ndarray
     labels: np.ndarray  # one-hot, float32 (photos, classes)
+    # Where images are whole photos, stretched to squares: their width by height, float (photos,).
+    aspect_ratios: np.ndarray | None = None
 
 
 def encode_labels(photos: list[Photo], class_names: list[str]) -> np.ndarray:
@@ -62,16 +64,20 @@ def decode_photos(
     image_size: int,
     description: str,
     views: int | None = None,
+    whole: bool = False,
     data_folder: Path = DATA_FOLDER,
 ) -> Examples:
     """Decode photos to square images of `image_size` pixels per side, into memory, or what would
     not fit there into a file in `data_folder`, which has no name and vanishes with the process.
 
-    With `views`, there are so many of each photo, along a second axis. Raises UserError where a
-    file was changed since it was indexed.
+    Images are the largest centred squares of photos; with `views`, so many variations of each,
+    along a second axis; with `whole`, whole photos, stretched. Raises UserError where a file was
+    changed since it was indexed.
     """
 
     def read(photo: Photo) -> np.ndarray:
+        if whole:
+            return read_whole(photo, image_size)
         pictures = [read_view(photo, view, image_size) for view in range(views or 1)]
         return np.stack(pictures) if views else pictures[0]
 
@@ -91,6 +97,15 @@ def decode_photos(
                 file.flush()
                 inputs = np.memmap(file, np.uint8, "r", shape=shape)
     return Examples(inputs, encode_labels(photos, class_names))
+
+
+def decode_whole(photos: list[Photo], class_names: list[str], image_size: int) -> Examples:
+    """Decode whole photos, stretched to squares of `image_size` pixels per side, for `Augmentation`
+    to take crops from; what it raises, and where they are kept, `decode_photos` says.
+    """
+    examples = decode_photos(photos, class_names, image_size, "whole photos", whole=True)
+    ratios = [photo.width / photo.height for photo in photos]
+    return examples._replace(aspect_ratios=np.array(ratios))
 
 
 def take_share(split: Split, batch_size: int, seed: int) -> Split:
@@ -142,10 +157,11 @@ def build_training_dataset(
     `steps_per_epoch`. Of views, an epoch has one of each photo; its last batch may be smaller.
 
     Batches are pairs: inputs float32 (batch, ...), images in RGB, 0-255, varied by `augment`, if
-    any; labels float32 (batch, classes). Where several devices train, weights are the third, see
-    `devices.fill_up`; of several processes, each has its share of every batch. The seed decides the
-    order of every epoch, the views, and all chance in `augment`, so that a dataset from
-    `first_epoch` on, counted from 0, has the batches there that one from the start has.
+    any, for which photos must be whole; labels float32 (batch, classes). Where several devices
+    train, weights are the third, see `devices.fill_up`; of several processes, each has its share of
+    every batch. The seed decides the order of every epoch, the views, and all chance in `augment`,
+    so that a dataset from `first_epoch` on, counted from 0, has the batches there that one from the
+    start has.
     """
     count, class_count = processes.add_up(len(examples.labels)), examples.labels.shape[1]
     views = examples.inputs.shape[1] if examples.inputs.ndim in (3, 5) else None
@@ -175,7 +191,9 @@ def build_training_dataset(
                     picked = chosen if views is None else (chosen, view[own])
                     inputs, labels = examples.inputs[picked], examples.labels[chosen]
                     if augment is not None:
-                        inputs, labels = augment(inputs, labels, (seed, epoch, start + own[0]))
+                        ratios = examples.aspect_ratios[chosen]
+                        position = (seed, epoch, start + own[0])
+                        inputs, labels = augment(inputs, labels, ratios, position)
                     inputs = inputs.astype(np.float32, copy=False)
                     yield devices.fill_up(inputs, labels, len(batch), replicas)
 

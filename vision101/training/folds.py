@@ -76,8 +76,10 @@ def train_folds(
     curves = {}
     for fold in ProgressBar(range(len(names)), "Cross-validation", unit=" folds"):
         held = folds == fold
-        without = Examples(*(array[~held] for array in examples["train"]))
-        unseen = Examples(*(array[held] for array in examples["unseen"]))
+        without, unseen = (
+            Examples(examples[subset].inputs[chosen], examples[subset].labels[chosen])
+            for subset, chosen in (("train", ~held), ("unseen", held))
+        )
         head.set_weights(untrained)
         fit({"train": without, "validation": unseen})
         (probabilities[held],) = compile_prediction(head)(unseen.inputs)

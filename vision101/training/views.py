@@ -45,3 +45,12 @@ def read_view(photo: Photo, view: int, image_size: int) -> np.ndarray:
     for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         image = enhancer(image).enhance(generator.uniform(1 - VIEW_JITTER, 1 + VIEW_JITTER))
     return np.asarray(image)
+
+
+def read_whole(photo: Photo, image_size: int) -> np.ndarray:
+    """Read all of a photo, stretched to a square: uint8 (image_size, image_size, 3), RGB, 0-255.
+    Raises UserError where the file was changed since it was indexed.
+    """
+    with expect_unchanged(photo):
+        image = read_photo(photo.path, image_size, photo.white)
+    return np.asarray(image.resize((image_size, image_size), Image.Resampling.LANCZOS))
