@@ -81,17 +81,17 @@ def main() -> None:
     from vision101.training.log import TrainingLog
 
     # What chance starts from, in which precision to compute, and where.
-    keras.utils.set_random_seed(arguments.seed)
-    keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
-    print(devices.choose_devices(arguments.batch_size))
     batch_size, epochs, seed = arguments.batch_size, arguments.epochs, arguments.seed
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
+    print(devices.choose_devices(batch_size))
+
+    # Decoded photos. Random crops come from whole ones, not only from the square at their centre.
     share = datasets.take_share(split, batch_size, seed)  # of one process, all
     examples = datasets.decode_split(share, class_names, arguments.image_size)
     train, augment = examples["train"], None
     if recipe.crop:
-        # Random crops come from whole photos, not only from the square at their centre.
-        crop_size = round(recipe.crop * arguments.image_size)
-        augment = augmentation.Augmentation(crop_size, recipe.mixup)
+        augment = augmentation.Augmentation(round(recipe.crop * arguments.image_size), recipe.mixup)
         train = datasets.decode_whole(share["train"], class_names, augment.photo_size)
     run.end_stage("photos")
 
@@ -128,8 +128,7 @@ def main() -> None:
     run.end_stage("training")
     run.hand_over()  # with JAX, TensorFlow does the rest
 
-    # Calibrate it, and evaluate it, once, on photos that had no part in training. In float32, it
-    # runs well on every machine.
+    # Calibrate it, and evaluate it once, on photos not trained on. In float32, it runs anywhere.
     print("Evaluating")
     if recipe.average_flip:
         model = models.average_with_flip(model)
