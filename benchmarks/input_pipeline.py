@@ -33,8 +33,8 @@ from vision101.training import models, schedule
 from vision101.training.augmentation import Augmentation
 from vision101.training.datasets import build_training_dataset, decode_whole
 
-# What the network is trained on, in pixels.
-IMAGE_SIZE = round(TUNED.crop * TUNED.image_size)
+# What the network is trained on for the middle part of the epochs, in pixels.
+IMAGE_SIZE = 128
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     source = find_photos(arguments.data)
     photos = index_photos(source)
     class_names = list_classes(photos)
-    augment = Augmentation(IMAGE_SIZE, TUNED.mixup)
+    augment = Augmentation([IMAGE_SIZE], TUNED.mixup)
     examples = decode_whole(photos, class_names, augment.photo_size)
     ours = build_training_dataset(examples, BATCH_SIZE, seed=0, augment=augment)
     ways = {

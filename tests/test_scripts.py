@@ -94,7 +94,7 @@ def test_config_tells_how_to_repeat_the_run(finished_run):
     assert config["class_names"] == ["daisy", "dandelion", "roses"]
     assert config["versions"]["keras"] == keras.__version__
     # What the recipe decides is there too; where a flag does, the flag.
-    assert (config["network"], config["crop"]) == ("base_cnn", 1.0)
+    assert (config["network"], config["crops"]) == ("base_cnn", [[1.0, 1.0]])
     # So are the constants of modules, without which an edited script would pass for the same.
     assert config["warm_up_share"] == schedule.WARM_UP_SHARE
     assert config["hue_jitter"] == augmentation.HUE_JITTER

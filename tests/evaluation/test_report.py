@@ -29,7 +29,7 @@ SETTINGS = {
     "jitter": {"brightness_factor": 0.2, "saturation_factor": (0.35, 0.65)},
     "largest_ratio": 4 / 3,
     "mixup": False,
-    "crop": None,
+    "crops": None,
 }
 
 
@@ -121,7 +121,7 @@ def test_page_tells_what_the_run_was_and_is(start_run, check_page, browser, monk
     assert "jitter brightness factor 0.2; saturation factor 0.35, 0.65" in settings
     assert "largest ratio 1.33333" in settings
     assert "mixup no" in settings
-    assert "crop" not in settings.split("Settings, versions")[1]
+    assert "crops" not in settings.split("Settings, versions")[1]
     right = np.mean(
         evaluation.probabilities["unseen"].argmax(axis=1)
         == evaluation.labels["unseen"].argmax(axis=1)

@@ -30,6 +30,7 @@ from vision101.training.datasets import (
     decode_whole,
     take_share,
 )
+from vision101.training.schedule import list_crop_sizes
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_order_differs_by_epoch_and_repeats_by_seed(numbered):
 
 @pytest.mark.parametrize("kind", ["plain", "augmented", "views"])
 def test_training_that_goes_on_sees_what_it_would_have_seen(kind, numbered):
-    augment = Augmentation(8, mixup=True) if kind == "augmented" else None
+    augment = Augmentation([8, 8, 6, 5], mixup=True) if kind == "augmented" else None
     examples = numbered._replace(aspect_ratios=np.ones(10))
     if kind == "views":
         examples = examples._replace(inputs=np.stack([numbered.inputs, numbered.inputs + 1], 1))
@@ -166,11 +167,18 @@ def test_processes_with_different_photos_say_so(monkeypatch):
         take_share({"train": [], "validation": []}, 4, seed=0)
 
 
+def test_crops_grow_during_training():
+    sizes = list_crop_sizes(((0.5, 0.25), (0.8, 0.5), (1.0, 0.9)), 100, 10)
+    assert sizes == (25, 25, 25, 25, 25, 50, 50, 50, 90, 90)
+    assert list_crop_sizes(((1.0, 1.0),), 128, 3) == (128, 128, 128)
+    assert len(list_crop_sizes(((0.5, 0.25), (1.0, 1.0)), 32, 1)) == 1
+
+
 def test_variations_differ_and_stay_in_range(photos):
     decoded = decode_whole(photos[:16], list_classes(photos), 48)
-    augment = Augmentation(32)
-    first, labels = augment(*decoded, (0, 0, 0))
-    second, _ = augment(*decoded, (0, 1, 0))
+    augment = Augmentation([32])
+    first, labels = augment(*decoded, 0, 0, 0)
+    second, _ = augment(*decoded, 0, 1, 0)
     assert first.shape == (16, 32, 32, 3)
     assert 0 <= first.min() < first.max() <= 255
     assert (np.abs(first - second).mean(axis=(1, 2, 3)) > 1).all()
@@ -180,7 +188,7 @@ def test_variations_differ_and_stay_in_range(photos):
 def test_colours_are_kept_on_the_whole(photos):
     # A wrong scale of saturation once turned all photos nearly grey, and nobody noticed.
     decoded = decode_whole(photos, list_classes(photos), 32)
-    varied, _ = Augmentation(32)(*decoded, (0, 0, 0))
+    varied, _ = Augmentation([32])(*decoded, 0, 0, 0)
 
     def colourfulness(images):
         return np.ptp(np.asarray(images, float), axis=-1).mean()
@@ -192,7 +200,7 @@ def test_colours_are_kept_on_the_whole(photos):
 def test_half_of_the_photos_are_flipped_and_crops_differ_within_a_batch():
     ramp = np.linspace(0, 255, 64)[None, None, :, None].astype(np.uint8)
     images = np.broadcast_to(ramp, (400, 64, 64, 3)).copy()
-    varied, _ = Augmentation(32)(images, np.zeros((400, 2), "float32"), np.ones(400), (0, 0, 0))
+    varied, _ = Augmentation([32])(images, np.zeros((400, 2), "float32"), np.ones(400), 0, 0, 0)
     slopes = varied[:, 16, -1, 0] - varied[:, 16, 0, 0]
     assert 0.4 < (slopes < 0).mean() < 0.6
     assert len(np.unique(np.abs(slopes).round())) > 30
@@ -220,7 +228,7 @@ def test_crops_show_the_ends_of_long_photos_and_do_not_stretch_them(size, photo_
         picture.save(path)
     photos = index_photos(find_photos(str(photo_folder)), tmp_path / "data")[:1] * 400
     examples = decode_whole(photos, list_classes(photos), 96)
-    varied, _ = Augmentation(64)(*examples, (0, 0, 0))
+    varied, _ = Augmentation([64])(*examples, 0, 0, 0)
     dark = varied.mean(axis=-1) < varied.max(axis=(1, 2, 3))[:, None, None] / 2
     columns, rows = dark.any(axis=1).sum(axis=1), dark.any(axis=2).sum(axis=1)
     # Where it is whole, with a margin, it is as wide as high, but for the stretching of crops.

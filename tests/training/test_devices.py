@@ -108,7 +108,7 @@ def train_all() -> dict[str, dict]:
     outputs = keras.layers.Dense(3, activation="softmax")(pooled)
     tuned = keras.Model(tuned.input, outputs)
     whole = train._replace(aspect_ratios=np.ones(PHOTOS))
-    results = {"tuned": fit(tuned, whole, validation, Augmentation(16, mixup=True))}
+    results = {"tuned": fit(tuned, whole, validation, Augmentation([16], mixup=True))}
 
     # Transfer learning: features of views, the head, and then the last layers on the views.
     inputs = keras.Input((16, 16, 3))

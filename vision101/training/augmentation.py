@@ -37,41 +37,45 @@ YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 class Augmentation(NamedTuple):
     """Varies a batch of photos at random."""
 
-    image_size: int  # side of the square images to return, in pixels
+    image_sizes: Sequence[int]  # of each epoch: side of the square images to return, in pixels
     mixup: bool = False  # whether to blend pairs of photos, as `mixup_pairs` does
 
     @property
     def photo_size(self) -> int:
-        """Side of the squares that photos should be stretched to, in pixels: the smallest crop is
-        as sharp as the largest one then.
+        """Side of the squares that photos should be stretched to, in pixels: of these, the smallest
+        crop is as sharp as the largest one.
         """
-        return math.ceil(self.image_size / math.sqrt(SMALLEST_CROP_AREA))
+        return math.ceil(max(self.image_sizes) / math.sqrt(SMALLEST_CROP_AREA))
 
     def __call__(
         self,
         images: np.ndarray,
         labels: np.ndarray,
         aspect_ratios: np.ndarray,
-        seed: Sequence[int],
+        seed: int,
+        epoch: int,
+        position: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return whole photos, each stretched to a square, varied as the numbers in `seed` decide.
+        """Return whole photos, each stretched to a square, varied at random.
 
         Args:
             images: uint8 (batch, size, size, 3), RGB, 0-255.
             labels: float32 (batch, classes).
             aspect_ratios: Width by height of the photos themselves, float (batch,).
-            seed: Any integers.
+            seed, epoch, position: All chance follows from these, the last one of the batch in the
+                epoch. Epochs count from 0.
 
         Returns:
-            Images float32 (batch, image_size, image_size, 3), RGB, 0-255, and labels as given, or
-            blended as the images are.
+            Images float32 (batch, size of the epoch, size of the epoch, 3), RGB, 0-255, and labels
+            as given, or blended as the images are.
         """
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng((seed, epoch, position))
         boxes = draw_crops(aspect_ratios, generator) * images.shape[1]
         flips = generator.random(len(images)) < 0.5
         matrices = draw_colours(images, generator).reshape(-1, 12)
         variations = zip(images, boxes.tolist(), flips, matrices.tolist(), strict=True)
-        size = (self.image_size, self.image_size)
+        side = self.image_sizes[min(epoch, len(self.image_sizes) - 1)]  # batches are made ahead
+        size = (side, side)
         varied = np.empty((len(images), *size, 3), np.float32)
         # Pillow's loops in C make one pass for each step, six times as fast as Keras's layers.
         for position, (image, box, flip, matrix) in enumerate(variations):

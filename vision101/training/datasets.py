@@ -192,14 +192,16 @@ def build_training_dataset(
                     inputs, labels = examples.inputs[picked], examples.labels[chosen]
                     if augment is not None:
                         ratios = examples.aspect_ratios[chosen]
-                        position = (seed, epoch, start + own[0])
-                        inputs, labels = augment(inputs, labels, ratios, position)
+                        place = start + own[0]
+                        inputs, labels = augment(inputs, labels, ratios, seed, epoch, place)
                     inputs = inputs.astype(np.float32, copy=False)
                     yield devices.fill_up(inputs, labels, len(batch), replicas)
 
     shape = examples.inputs.shape[1 if views is None else 2 :]
     if augment is not None:
-        shape = (augment.image_size, augment.image_size, 3)
+        sizes = {*augment.image_sizes}
+        size = sizes.pop() if len(sizes) == 1 else None
+        shape = (size, size, 3)
     return _build_from_batches(generate, shape, class_count, replicas)
 
 

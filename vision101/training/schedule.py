@@ -1,8 +1,10 @@
-"""What goes with `compile` and `fit`: arithmetic precision, and the learning-rate schedule."""
+"""What goes with `compile` and `fit`: arithmetic precision, and what changes during training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from vision101.training import devices
 
@@ -44,3 +46,18 @@ def build_learning_rate_schedule(peak: float, steps: int) -> keras.optimizers.sc
         warmup_target=peak if warm_up_steps else None,
         warmup_steps=warm_up_steps,
     )
+
+
+def list_crop_sizes(
+    crops: Sequence[tuple[float, float]], image_size: int, epochs: int
+) -> tuple[int, ...]:
+    """Return the side of random crops in each epoch, in pixels. They may grow: small ones are
+    faster, and vary less (Tan & Le 2021, "EfficientNetV2", section 4).
+
+    Args:
+        crops: Until which share of the epochs they have which side, as a share of `image_size`.
+            The last one lasts to the end.
+    """
+    ends = np.array([round(end * epochs) for end, _ in crops[:-1]])
+    sides = [max(1, round(side * image_size)) for _, side in crops]
+    return tuple(sides[np.count_nonzero(ends <= epoch)] for epoch in range(epochs))
