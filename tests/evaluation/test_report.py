@@ -166,6 +166,37 @@ def test_a_model_that_accepts_nothing_says_so(start_run, capsys, check_page):
         assert not re.search(r"confidence (below|of) 100", words)
 
 
+def test_accepted_mistakes_come_first_and_others_say_why_not(start_run, check_page):
+    run, model, evaluation, images = start_run("cnn", 0.1)
+    probabilities, labels = (
+        values["unseen"] for values in (evaluation.probabilities, evaluation.labels)
+    )
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels.argmax(axis=1))
+    confidences = probabilities[wrong].max(axis=1)
+    least, most = wrong[confidences.argmin()], wrong[confidences.argmax()]
+    accepted = np.zeros(len(labels), bool)
+    accepted[least] = True
+    threshold = float(np.nextafter(confidences.max(), 0))  # so that one is confident, and unlike
+    evaluation = evaluation._replace(
+        accepted=evaluation.accepted | {"unseen": accepted},
+        confidence=evaluation.confidence | {"threshold": threshold},
+    )
+    finish_run(run, model, evaluation, images)
+    text = " ".join(check_page(run.folder / "report.html").split("were misclassified")[1].split())
+    assert "The model was sure of 1 of these, which comes first" in text
+    names = [run.split["unseen"][position].path.name for position in (least, most)]
+    first, second = map(text.index, names)
+    assert (
+        first
+        < second
+        == min(text.index(run.split["unseen"][i].path.name) for i in wrong if i != least)
+    )
+    assert "accepted as sure" in text[:first]
+    assert "not sure: unlike the training photos" in text[first:second]
+    assert text.count("accepted as sure") == 1
+    assert f"not sure: below {100 * threshold:.1f} %" in text[second:]
+
+
 def test_another_run_on_the_split_is_shown_beside(start_run, capsys):
     finish_run(*start_run("cnn", 0.95))
     assert "For comparison" not in capsys.readouterr().out

@@ -135,8 +135,11 @@ def write_run_page(
     names, probabilities = evaluation.class_names, evaluation.probabilities["unseen"]
     confidences, right = confidence_and_correctness(evaluation.labels["unseen"], probabilities)
     _, accuracies = accuracy_by_coverage(confidences, right)
-    by_confidence = np.argsort(-confidences, kind="stable")
+    accepted = evaluation.accepted["unseen"]
+    # Accepted mistakes come first, however confident the others are: nobody would check those.
+    by_confidence = np.lexsort((-confidences, ~accepted))
     mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]
+    by_confidence = np.argsort(-confidences, kind="stable")
     uncertain = by_confidence[right[by_confidence]][::-1][:UNCERTAIN_SHOWN]
     training = verdict.describe_training(run)
     print("Explaining predictions (Grad-CAM)")
@@ -160,6 +163,7 @@ def write_run_page(
         bins=measure_calibration(confidences, right)["bins"],
         accuracies={share: accuracies[math.ceil(share * len(right)) - 1] for share in COVERAGES},
         mistake_count=int((~right).sum()),
+        accepted_mistakes=int((accepted & ~right).sum()),
         mistakes=explain_predictions(run, model, evaluation, images, mistakes),
         uncertain=explain_predictions(run, model, evaluation, images, uncertain),
         embeddings=describe_embeddings(run, evaluation, images),
@@ -185,6 +189,7 @@ def explain_predictions(
             "label": evaluation.class_names[labels[position].argmax()],
             "predicted": evaluation.class_names[predicted[position]],
             "confidence": 100 * probabilities[position].max(),
+            "accepted": evaluation.accepted["unseen"][position],
         }
         for position, heatmap in zip(positions, heatmaps, strict=True)
     ]
