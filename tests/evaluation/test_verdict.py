@@ -10,6 +10,7 @@ from vision101.evaluation.verdict import (
     describe_acceptance,
     describe_accuracy,
     describe_training,
+    describe_weakest_class,
     find_never_accepted,
     format_percent,
     suggest_next_steps,
@@ -88,6 +89,17 @@ def test_what_is_hardly_better_than_guessing_is_said_though_it_is_no_chance():
         CLASSES, score(330, *[300] * 4)
     )
     assert len(describe_accuracy(CLASSES, score(480, *[300] * 4))) == 1
+
+
+def test_the_weakest_class_is_named_with_what_it_is_taken_for():
+    confusion = [[3, 1, 2, 0], [0, 6, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
+    assert describe_weakest_class(CLASSES, {"confusion": confusion}) == [
+        "Weakest class: climbing roses (David Austin), 3 of 6 right, 2 taken for sunflowers."
+    ]
+    confusion[1] = [1, 1, 0, 0]  # as weak
+    (sentence,) = describe_weakest_class(CLASSES, {"confusion": confusion})
+    assert sentence.startswith("One of the weakest classes: climbing")
+    assert describe_weakest_class(CLASSES, score(24, 6, 6, 6, 6)) == []
 
 
 @pytest.mark.parametrize(

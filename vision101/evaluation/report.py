@@ -102,7 +102,8 @@ def print_results(
     say(f"{run.title}, with 95 % intervals:")
     print(lay_out(build_table(*verdict.tabulate_scores(evaluation.scores, evaluation.folds))))
     print()
-    say(*verdict.describe_training(run))
+    weakest = verdict.describe_weakest_class(evaluation.class_names, evaluation.scores["unseen"])
+    say(*weakest, *verdict.describe_training(run))
     if other:
         unseen = other.results["unseen"]
         right, interval = unseen["accuracy"], unseen["accuracy_interval"]
@@ -162,6 +163,7 @@ def write_run_page(
         names_in_pictures=name_classes(names),
         bins=measure_calibration(confidences, right)["bins"],
         accuracies={share: accuracies[math.ceil(share * len(right)) - 1] for share in COVERAGES},
+        weakest=verdict.describe_weakest_class(names, evaluation.scores["unseen"]),
         mistake_count=int((~right).sum()),
         accepted_mistakes=int((accepted & ~right).sum()),
         mistakes=explain_predictions(run, model, evaluation, images, mistakes),

@@ -69,6 +69,24 @@ def describe_accuracy(class_names: list[str], unseen: dict) -> list[str]:
     return sentences
 
 
+def describe_weakest_class(class_names: list[str], unseen: dict) -> list[str]:
+    """Return which class is recognised least often, and what it is mostly taken for; nothing where
+    there are no mistakes.
+    """
+    confusion = np.array(unseen["confusion"])
+    counts, hits = confusion.sum(axis=1), confusion.diagonal()
+    if (hits == counts).all():
+        return []
+    recalls = np.where(counts, hits / np.maximum(counts, 1), np.inf)
+    weakest = recalls.argmin()
+    others = np.where(np.arange(len(counts)) == weakest, 0, confusion[weakest])
+    lead = "Weakest class" if (recalls == recalls.min()).sum() == 1 else "One of the weakest classes"
+    return [
+        f"{lead}: {class_names[weakest]}, {hits[weakest]:,} of {counts[weakest]:,} right, "
+        f"{others.max():,} taken for {class_names[others.argmax()]}."
+    ]
+
+
 def learned_little(unseen: dict) -> bool:
     """Whether a model is hardly better than guessing."""
     guess = guess_accuracy(unseen)
