@@ -113,10 +113,13 @@ def test_page_tells_what_the_run_was_and_is(start_run, check_page, browser, monk
     finish_run(run, model, evaluation, images)
     assert not (run.folder / "checkpoint-2.npz").exists()
     text = check_page(run.folder / "report.html")
-    assert "cnn <b>&" in text
+    assert "cnn <b>& on my photos" in text
     assert "unseen photos (the test set)" in text
     assert f"{100 * evaluation.confidence['expected_calibration_error']:.1f} %" in text
     assert "the best of 2 epochs was number 2" in text
+    # Of a class that has no photos among the surplus ones, nothing is told.
+    assert evaluation.scores["surplus"]["classes"]["daisy"]["count"] == 0
+    assert re.search(r"daisy\s0\s–\s–\s–", text)
     settings = " ".join(text.split())
     assert "jitter brightness factor 0.2; saturation factor 0.35, 0.65" in settings
     assert "largest ratio 1.33333" in settings
@@ -161,7 +164,7 @@ def test_a_model_that_accepts_nothing_says_so(start_run, capsys, check_page):
     shown = capsys.readouterr().out
     assert "never confident enough to meet the target accuracy of 100 %" in shown
     text = check_page(run.folder / "report.html")
-    assert "no\nprediction is confident enough to meet the target accuracy of 100 %" in text
+    assert "0 %\nof predictions are accepted, since none is confident enough" in text
     for words in (shown, text):
         assert not re.search(r"confidence (below|of) 100", words)
 

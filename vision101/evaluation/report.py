@@ -1,11 +1,12 @@
 """The end of a run: saved, and shown on the terminal, in pictures and on a page."""
 
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from vision101.errors import quote, shown_path
+from vision101.errors import quote, shown_name, shown_path
 from vision101.evaluation import plots, verdict
 from vision101.evaluation.calibration import (
     accuracy_by_coverage,
@@ -24,7 +25,7 @@ from vision101.portable import export_model
 from vision101.runs import PAGE_NAME, Run
 from vision101.terminal import build_table, lay_out, say
 
-# Photos on the page: of the mistakes, and of the correct predictions with the least confidence.
+# Photos on the page: of the mistakes, and of the correct predictions that are not accepted.
 MISTAKES_SHOWN = 24
 UNCERTAIN_SHOWN = 12
 
@@ -100,7 +101,9 @@ def print_results(
         say(*paragraph)
     print()
     say(f"{run.title}, with 95 % intervals:")
-    print(lay_out(build_table(*verdict.tabulate_scores(evaluation.scores, evaluation.folds))))
+    # Of surplus photos, the page tells more: their score does not compare with the others.
+    scores = {subset: evaluation.scores[subset] for subset in ("validation", "unseen")}
+    print(lay_out(build_table(*verdict.tabulate_scores(scores, evaluation.folds))))
     print()
     weakest = verdict.describe_weakest_class(evaluation.class_names, evaluation.scores["unseen"])
     say(*weakest, *verdict.describe_training(run))
@@ -141,7 +144,8 @@ def write_run_page(
     by_confidence = np.lexsort((-confidences, ~accepted))
     mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]
     by_confidence = np.argsort(-confidences, kind="stable")
-    uncertain = by_confidence[right[by_confidence]][::-1][:UNCERTAIN_SHOWN]
+    unsure = right & ~accepted & (confidences < evaluation.confidence["threshold"])
+    uncertain = by_confidence[unsure[by_confidence]][::-1][:UNCERTAIN_SHOWN]
     training = verdict.describe_training(run)
     print("Explaining predictions (Grad-CAM)")
     write_report(
@@ -149,6 +153,9 @@ def write_run_page(
         "run.html",
         run=run,
         folder=shown_path(run.folder),
+        photos_name=shown_name(Path(run.config["photos"])),
+        format_percent=verdict.format_percent,
+        format_interval=verdict.format_interval,
         quote=quote,
         results=results,
         verdict=sum(paragraphs, []) + training[1:],
