@@ -13,6 +13,7 @@ from vision101.evaluation.verdict import (
     describe_weakest_class,
     find_never_accepted,
     format_percent,
+    suggest_epochs,
     suggest_next_steps,
 )
 
@@ -58,7 +59,14 @@ def test_few_photos_leave_a_score_uncertain():
     verdict, warning = describe_accuracy(CLASSES, unseen)
     assert "75 % of unseen photos right (56 to 89 %)" in verdict
     assert warning == "24 unseen photos: this score is uncertain by ± 19 points."
-    assert "Add photos" in suggest_next_steps("report.html", "python predict.py", unseen)[2]
+    surer = "python train_transfer.py --folds 5"
+    steps = suggest_next_steps("report.html", "python predict.py", unseen, surer)
+    assert "Add photos" in steps[2]
+    assert steps[3].endswith(f": {surer}")
+    # Of painted photos, more or surer ones would say no more about real ones.
+    steps = suggest_next_steps("report.html", "python predict.py", unseen, surer, painted=True)
+    assert "Use photos of your own" in steps[2]
+    assert not any("Add photos" in step or surer in step for step in steps)
 
 
 def test_guessing_is_named_as_such_and_knows_unequal_classes():
@@ -118,6 +126,31 @@ def test_fine_tuning_that_did_not_help_is_said(best_epoch, said):
     ]
     about["config"]["fine_tune"] = None
     assert len(describe_training(SimpleNamespace(**about))) == 1
+
+
+@pytest.mark.parametrize(
+    ("best_epoch", "config", "stopped", "epochs"),
+    [
+        (15, {}, "", 30),
+        (14, {}, "", 30),
+        (13, {}, "", None),
+        (15, {"folds": 5}, "", None),  # of which the last epoch is always kept
+        (15, {"fine_tune": 20, "epochs": 3}, "", None),  # whose epochs have no flag
+        (15, {}, "stopped in epoch 15", None),  # to be gone on with
+    ],
+)
+def test_a_run_that_was_still_improving_should_be_longer(best_epoch, config, stopped, epochs):
+    about = {"best_epoch": best_epoch, "epochs": 15, "config": config, "stopped": stopped}
+    assert suggest_epochs(SimpleNamespace(**about)) == epochs
+    steps = suggest_next_steps(
+        "page", "python predict.py", score(982, 282, 282, 282, 282), epochs=epochs
+    )
+    assert any("--epochs 30" in step for step in steps) == bool(epochs)
+
+
+def test_one_epoch_tells_nothing_of_improvement():
+    about = {"best_epoch": 1, "epochs": 1, "config": {}, "stopped": ""}
+    assert suggest_epochs(SimpleNamespace(**about)) is None
 
 
 def test_a_model_that_is_never_sure_is_said_in_words():

@@ -72,12 +72,28 @@ def finish_run(
     which = "" if newest else f"--run {quote(shown_path(run.folder))} "
     predict = f"python predict.py {which}photo.jpg"
     steps = verdict.suggest_next_steps(
-        shown_path(run.folder / PAGE_NAME), predict, results["unseen"], evaluation.folds
+        shown_path(run.folder / PAGE_NAME),
+        predict,
+        results["unseen"],
+        None if evaluation.folds else _name_cross_validation(run),
+        verdict.suggest_epochs(run),
+        run.source.painted,
     )
     write_run_page(run, model, evaluation, images, results, paragraphs, other, steps[1:])
     export_model(run, model)
     run.remove_checkpoints()
     print("\nNext:", *steps, sep="\n- ")
+
+
+def _name_cross_validation(run: Run) -> str:
+    """Return the command that scores every photo, with the network of the run if it has one."""
+    command = "python train_transfer.py"
+    for name in ("data", "exclude", "backbone", "weights"):
+        value = run.config.get(name)
+        if value and value != "imagenet":  # which is the default
+            words = value if isinstance(value, list) else [value]
+            command += f" --{name} {' '.join(map(quote, words))}"
+    return f"{command} --folds 5"
 
 
 def describe_evaluation(evaluation: Evaluation) -> list[list[str]]:

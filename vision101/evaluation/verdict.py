@@ -80,7 +80,8 @@ def describe_weakest_class(class_names: list[str], unseen: dict) -> list[str]:
     recalls = np.where(counts, hits / np.maximum(counts, 1), np.inf)
     weakest = recalls.argmin()
     others = np.where(np.arange(len(counts)) == weakest, 0, confusion[weakest])
-    lead = "Weakest class" if (recalls == recalls.min()).sum() == 1 else "One of the weakest classes"
+    alone = (recalls == recalls.min()).sum() == 1
+    lead = "Weakest class" if alone else "One of the weakest classes"
     return [
         f"{lead}: {class_names[weakest]}, {hits[weakest]:,} of {counts[weakest]:,} right, "
         f"{others.max():,} taken for {class_names[others.argmax()]}."
@@ -227,24 +228,49 @@ def describe_reliability(results: dict) -> list[str]:
     ]
 
 
+def suggest_epochs(run: Run) -> int | None:
+    """Return for how many epochs to train next time; None where the best one was not among the last
+    two, or --epochs decides nothing of that.
+    """
+    early = run.best_epoch < max(2, run.epochs - 1)
+    if early or find_fine_tuning(run) or run.config.get("folds") or run.stopped:
+        return None
+    return 2 * run.epochs
+
+
 def suggest_next_steps(
-    page: str, predict: str, unseen: dict, folds: dict | None = None
+    page: str,
+    predict: str,
+    unseen: dict,
+    cross_validate: str | None = None,
+    epochs: int | None = None,
+    painted: bool = False,
 ) -> list[str]:
     """Return what to do after a run.
 
     Args:
         page: Path of the run's page, as a person would type it.
         predict: The command that predicts with the run.
-        unseen, folds: As above.
+        unseen: As above.
+        cross_validate: The command that scores every photo; None if that was done.
+        epochs: What `suggest_epochs` returned.
+        painted: Whether the photos are painted ones.
     """
     steps = [f"Open {page}"]
     if unseen["accuracy"] < 1:
-        steps.append("Look at the mistakes first: some labels may be wrong")
+        labels = "" if painted else ": some labels may be wrong"
+        steps.append(f"Look at the mistakes first{labels}")
+    if epochs:
+        steps.append(f"Train longer: it was still improving at the end (--epochs {epochs})")
+    if painted:
+        steps.append("Use photos of your own, with --data: painted ones only show that all works")
+        return [*steps, f"Predict: {predict}"]
     if learned_little(unseen):
+        start = "Train" if epochs else "Train for more --epochs,"
         source = "a pretrained network (train_transfer.py)"
-        steps.append(f"Train for more --epochs, on more photos, or from {source}")
+        steps.append(f"{start} on more photos, or from {source}")
     if _measure_uncertainty(unseen) > UNCERTAIN_BY:
         steps.append("Add photos of each class: with so few, the score is partly luck")
-        if not folds:
-            steps.append("Or have every photo scored, with --folds 5 of train_transfer.py")
+        if cross_validate:
+            steps.append(f"Surer score, from 5 trainings that test all photos: {cross_validate}")
     return [*steps, f"Predict: {predict}"]
