@@ -122,7 +122,9 @@ def print_results(
     print(lay_out(build_table(*verdict.tabulate_scores(scores, evaluation.folds))))
     print()
     weakest = verdict.describe_weakest_class(evaluation.class_names, evaluation.scores["unseen"])
-    say(*weakest, *verdict.describe_training(run))
+    for sentences in (weakest, verdict.describe_training(run)):
+        if sentences:
+            say(*sentences)
     if other:
         unseen = other.results["unseen"]
         right, interval = unseen["accuracy"], unseen["accuracy_interval"]

@@ -261,7 +261,7 @@ def suggest_next_steps(
         labels = "" if painted else ": some labels may be wrong"
         steps.append(f"Look at the mistakes first{labels}")
     if epochs:
-        steps.append(f"Train longer: it was still improving at the end (--epochs {epochs})")
+        steps.append(f"Train longer, with --epochs {epochs}: it was still improving at the end")
     if painted:
         steps.append("Use photos of your own, with --data: painted ones only show that all works")
         return [*steps, f"Predict: {predict}"]
