@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -17,7 +18,12 @@ from vision101.errors import UserError
 from vision101.exploration import plots
 from vision101.exploration.checks import FileProblem, LabelCheck, LabelIssue
 from vision101.exploration.observations import OBSERVATIONS, measure_photos
-from vision101.exploration.report import Exploration, write_page
+from vision101.exploration.report import (
+    Exploration,
+    describe_photos,
+    suggest_training,
+    write_page,
+)
 from vision101.figures import plt
 from vision101.finished_runs import list_runs
 from vision101.photos.index import Photo, index_files, index_photos
@@ -80,7 +86,30 @@ def test_page_shows_all_and_loads_every_picture(explored, check_page):
     # What to do stands before any section.
     start = " ".join(text.split("Label issues\n\n")[0].split())
     assert "first at the duplicates in two classes" in start
-    assert f"Then train: python train_cnn.py --data {explored[0]}" in start
+    # So few photos need a pretrained network.
+    assert f"Then train: python train_transfer.py --data {explored[0]}" in start
+    issues = len(read_rows(explored[1] / "label_issues.csv"))
+    assert "54 photos of 3 classes, 15 to 21 of each: " in start
+    assert f"{issues} labels to look at; odd files: broken (1)" in start
+
+
+@pytest.mark.parametrize(
+    ("counts", "data", "script"),
+    [((200, 300), "photos", "cnn"), ((199, 300), "photos", "transfer"), ((8, 9), "sample", "cnn")],
+)
+def test_few_photos_are_told_to_train_on_a_pretrained_network(counts, data, script):
+    photos = [SimpleNamespace(class_name=str(n)) for n in counts for _ in range(n)]
+    found = Exploration("", data, photos, None, [], [], [], LabelCheck([], None, ""))
+    assert suggest_training(found) == f"python train_{script}.py --data {data}"
+
+
+def test_photos_without_findings_are_summed_up():
+    photos = [SimpleNamespace(class_name=name) for name in "abab"]
+    found = Exploration("", "", photos, None, [], [], [], LabelCheck([], 1.0, ""))
+    assert describe_photos(found) == (
+        "4 photos of 2 classes, 2 of each: no pairs of duplicates, no labels to look at, no odd "
+        "files."
+    )
 
 
 def test_everything_wrong_is_listed(explored):

@@ -90,8 +90,7 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         ),
         Advice(
             "Colour scheme: hue",
-            f"Of how photos differ, {100 * omega_squared(hues, labels):.0f} % are differences "
-            "between classes.",
+            f"Differences between classes are {100 * omega_squared(hues, labels):.0f} % of all.",
             f"It tells the classes apart: the recipes shift hues by up to {degrees}° only, which "
             "fits (HUE_JITTER)."
             if hue_tells
@@ -101,7 +100,7 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
         Advice(
             "Pixel size",
             f"{100 * enlarged:.0f} % have a side below {image_size} pixels and are enlarged.",
-            f"A tenth has {shorter_side} pixels or fewer and gains nothing from a larger "
+            f"1 photo in 10 has {shorter_side} pixels or fewer, and gains nothing from a larger "
             "--image-size."
             if enlarged > 0.1
             else f"There are enough pixels for --image-size {image_size}.",
@@ -110,12 +109,12 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
     ]
     if tells_classes_apart(clutter, labels):
         finding = (
-            f"Of how photos differ in them, {100 * omega_squared(clutter, labels):.0f} % are "
-            "differences between classes."
+            "Some classes have busier surroundings than others: that makes "
+            f"{100 * omega_squared(clutter, labels):.0f} % of the differences between photos."
         )
         suggestion = (
-            "A network could go by them, rather than by the subject: --recipe tuned crops photos "
-            "and blends them (mixup), against that; look at its mistakes."
+            "A network could go by them, rather than by the subject: --recipe tuned of "
+            "train_cnn.py crops photos and blends them (mixup), against that; look at its mistakes."
         )
         advice.append(Advice("Presence of other objects", finding, suggestion))
     return advice
@@ -137,8 +136,8 @@ def _advise_on_jitter(topic: str, name: str, values: np.ndarray, labels: np.ndar
     suggestion, fits = _advise_on(f"{name}_JITTER", "random changes of at most this share", share)
     return Advice(
         topic,
-        f"Photos of one class vary by ± {100 * share:.0f} %; of how photos differ, "
-        f"{100 * explained:.0f} % are differences between classes.",
+        f"Photos of one class vary by ± {100 * share:.0f} %; differences between classes are "
+        f"{100 * explained:.0f} % of all.",
         suggestion + less,
         fits,
     )

@@ -20,6 +20,9 @@ from vision101.terminal import count, say
 # Findings of a kind that the page shows; the lists beside it have all of them.
 LISTED = 200
 
+# With fewer photos of a class than this, a pretrained network is the better start.
+FEW_PHOTOS = 200
+
 # If more labels than this share are doubted, it is the check that knows the classes badly.
 WEAK_CHECK = 0.2
 
@@ -60,7 +63,8 @@ def write_page(folder: Path, found: Exploration) -> None:
         "explore.html",
         title=found.title,
         folder=shown_path(folder),
-        train=_suggest_training(found),
+        verdict=describe_photos(found),
+        train=suggest_training(found),
         pictures=pictures,
         photo_count=len(found.photos),
         class_count=len(class_names),
@@ -74,23 +78,41 @@ def write_page(folder: Path, found: Exploration) -> None:
         duplicate_count=len(found.duplicates),
         across_count=sum(pair.across_classes for pair in found.duplicates),
         label_check=found.label_check,
+        disagreements=_count_disagreements(found),
         label_issues=[_describe(issue, folder) for issue in found.label_check.issues[:LISTED]],
         label_issue_count=len(found.label_check.issues),
         weak_check=len(found.label_check.issues) > WEAK_CHECK * len(found.photos),
     )
 
 
+def describe_photos(found: Exploration) -> str:
+    """Return the verdict on the photos: how many there are, and what is to be looked at."""
+    counts = Counter(photo.class_name for photo in found.photos).values()
+    fewest, most = f"{min(counts):,}", f"{max(counts):,}"
+    of_each = fewest if fewest == most else f"{fewest} to {most}"
+    pairs = count(len(found.duplicates), "pair") if found.duplicates else "no pairs"
+    across = sum(pair.across_classes for pair in found.duplicates)
+    across = f" ({across:,} across classes)" if across else ""
+    issues = len(found.label_check.issues)
+    labels = f"{count(issues, 'label') if issues else 'no labels'} to look at"
+    labels = labels if found.label_check.accuracy is not None else "labels not checked"
+    files = f"; odd files: {_count_kinds(found.problems)}" if found.problems else ", no odd files"
+    return (
+        f"{count(len(found.photos), 'photo')} of {len(counts):,} classes, {of_each} of each: "
+        f"{pairs} of duplicates{across}, {labels}{files}."
+    )
+
+
+def _count_disagreements(found: Exploration) -> int:
+    """Return of how many photos the check of labels names another class than their label does."""
+    return round((1 - (found.label_check.accuracy or 0)) * len(found.photos))
+
+
 def print_summary(folder: Path, found: Exploration) -> None:
     """Print what was found in a few lines, and where to look."""
-    photos, pairs = count(len(found.photos), "photo"), count(len(found.duplicates), "pair")
     across = sum(pair.across_classes for pair in found.duplicates)
-    checked = found.label_check.accuracy is not None
-    issues = f"{count(len(found.label_check.issues), 'label issue')}; " * checked
-    say(
-        f"\n{photos} of {len(list_classes(found.photos)):,} classes: {issues}{pairs} of "
-        f"duplicates, {across} across classes; files to look at: "
-        f"{_count_kinds(found.problems) or 'none'}. {found.label_check.note}"
-    )
+    print()
+    say(describe_photos(found), found.label_check.note)
     print("\nFor training:")
     for advice in found.advice:
         if not advice.fits:
@@ -107,11 +129,15 @@ def print_summary(folder: Path, found: Exploration) -> None:
     )
     print("\nNext:")
     say(f"- Open {shown_path(folder / PAGE_NAME)}{first}")
-    print(f"- Train: {_suggest_training(found)}")
+    print(f"- Train: {suggest_training(found)}")
 
 
-def _suggest_training(found: Exploration) -> str:
-    return f"python train_cnn.py --data {quote(found.data)}"
+def suggest_training(found: Exploration) -> str:
+    """Return the command to train with, from a pretrained network where photos are few."""
+    fewest = min(Counter(photo.class_name for photo in found.photos).values())
+    # The painted sample needs no network, and shows as much without.
+    few = fewest < FEW_PHOTOS and found.data != "sample"
+    return f"python train_{'transfer' if few else 'cnn'}.py --data {quote(found.data)}"
 
 
 def _describe(finding: FileProblem | DuplicatePair | LabelIssue, folder: Path) -> dict:
