@@ -107,8 +107,7 @@ def test_photos_without_findings_are_summed_up():
     photos = [SimpleNamespace(class_name=name) for name in "abab"]
     found = Exploration("", "", photos, None, [], [], [], LabelCheck([], 1.0, ""))
     assert describe_photos(found) == (
-        "4 photos of 2 classes, 2 of each: no pairs of duplicates, no labels to look at, no odd "
-        "files."
+        "4 photos of 2 classes, 2 of each: no duplicates, no labels to look at, no odd files."
     )
 
 

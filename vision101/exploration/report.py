@@ -90,7 +90,11 @@ def describe_photos(found: Exploration) -> str:
     counts = Counter(photo.class_name for photo in found.photos).values()
     fewest, most = f"{min(counts):,}", f"{max(counts):,}"
     of_each = fewest if fewest == most else f"{fewest} to {most}"
-    pairs = count(len(found.duplicates), "pair") if found.duplicates else "no pairs"
+    pairs = (
+        f"{count(len(found.duplicates), 'pair')} of duplicates"
+        if found.duplicates
+        else "no duplicates"
+    )
     across = sum(pair.across_classes for pair in found.duplicates)
     across = f" ({across:,} across classes)" if across else ""
     issues = len(found.label_check.issues)
@@ -99,7 +103,7 @@ def describe_photos(found: Exploration) -> str:
     files = f"; odd files: {_count_kinds(found.problems)}" if found.problems else ", no odd files"
     return (
         f"{count(len(found.photos), 'photo')} of {len(counts):,} classes, {of_each} of each: "
-        f"{pairs} of duplicates{across}, {labels}{files}."
+        f"{pairs}{across}, {labels}{files}."
     )
 
 
