@@ -16,6 +16,7 @@ import compare
 from vision101.cli import run_script as run_main
 from vision101.comparison.grouping import group_by_recipe, group_by_split
 from vision101.comparison.reading import load_runs
+from vision101.comparison.report import shorten_titles
 from vision101.comparison.significance import compare_pairs, holm_correction
 from vision101.errors import UserError
 from vision101.runs import PREDICTION_COLUMNS
@@ -207,13 +208,13 @@ def test_verdict_counts_the_pairs_of_all_splits(run_compare, tmp_path):
     assert "one pair compared" in alone
     assert "more than chance (p = 0.021)" in alone
     shown = run_compare("--output-dir", tmp_path).out
-    assert shown.count("its lead may be chance") == 3
+    assert shown.count("No clear winner: better has") == 3
     over_seeds = (
         "better has the best mean, 97.5 ± 0.0 % balanced accuracy over 3 seeds; ahead of worse on"
     )
     assert f"{over_seeds} 3 of 3 shared seeds." in " ".join(shown.split())
     together = read_page(tmp_path)
-    assert "3 pairs compared in all" in together
+    assert together.count("1 of the 3 pairs on all splits compared here") == 3
     assert together.count("may be chance (p = 0.064)") == 3
 
 
@@ -441,6 +442,29 @@ def test_nothing_is_loaded_that_is_not_needed(project, tmp_path, flags, unneeded
     assert not loaded & unneeded
 
 
+def test_a_lead_that_may_be_chance_is_no_victory(run_compare, tmp_path):
+    make_run(tmp_path, "a", "one", wrong=[5])
+    make_run(tmp_path, "b", "other", wrong=[5, 6, 7])
+    shown = " ".join(run_compare("--output-dir", tmp_path).out.split())
+    assert "No clear winner: one has 98 % balanced accuracy" in shown
+    assert "but got only 2 more of these right than other, which may be chance." in shown
+    assert "is best" not in shown
+    # With a third run, one that is beaten for sure: ahead, and still not the best for sure.
+    make_run(tmp_path, "c", "worst", wrong=range(20))
+    shown = " ".join(run_compare("--output-dir", tmp_path).out.split())
+    assert "one is ahead, with 98 % balanced accuracy" in shown
+    assert "better than 1 of the 2 others by more than chance" in shown
+
+
+def test_shortened_titles_keep_what_differs():
+    start = "MobileNetV2 transfer, epochs 10"
+    titles = [f"{start} (2026-11-30-{time}-transfer-MobileNetV2)" for time in ("204148", "214216")]
+    first, second, third = shorten_titles([*titles, "base CNN"])
+    assert "204148" in first and "214216" in second
+    assert first.startswith("Mobil") and third == "base CNN"
+    assert max(map(len, (first, second))) <= 46
+
+
 def test_thirty_runs_can_be_read(run_compare, tmp_path, check_page):
     for number in range(30):
         wrong = random.Random(number).sample(range(COUNT), number // 2)
@@ -450,7 +474,7 @@ def test_thirty_runs_can_be_read(run_compare, tmp_path, check_page):
     # All but the last two lines, which name the page and a run.
     assert max(map(len, shown.splitlines()[:-2])) <= 80
     assert len(shown.splitlines()) <= 22  # a screen, less a line that wraps, and the prompt
-    assert " ".join(shown.split()).count("is best, with ") == 2
+    assert " ".join(shown.split()).count(" is ahead, with ") == 2
     (folder,) = tmp_path.glob("*-compare")
     # Labels of rows are 11 points, at 150 dots an inch: 23 dots.
     assert Image.open(folder / "comparison.png").height > 30 * 2 * 23

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ PICTURE_NAME = "comparison.png"
 
 # Pairs of each split that the page shows before one asks.
 SHOWN_PAIRS = 15
+
+# Characters of a run's title that the picture shows.
+TITLE_WIDTH = 46
 
 # Lines that the terminal shows at once, less those that say what to do next.
 SCREEN_LINES = 18
@@ -51,6 +55,11 @@ TERMS = Section(
     "",
     [],
     [
+        "A split is how photos were divided: a model learns from training photos, validation "
+        "photos choose its best epoch, and unseen ones only tell how good it is. Runs on one split "
+        "were scored on the same photos.",
+        "Balanced accuracy is the share of photos that are right, first of each class and then the "
+        "mean of these: so each class counts alike, however many photos it has.",
         "The intervals leave out chance in training, which comes on top: train with several seeds "
         "to see it.",
         "The expected calibration error says by how much the confidence of a prediction differs "
@@ -96,8 +105,9 @@ def _tabulate_runs(runs: list[ComparedRun]) -> list[Table]:
         "which photos were picked."
     )
     columns = ["run", "unseen", "validation", *(name.replace("_", " ") for name in names)]
+    cost_caption = "What they cost. Times also depend on how busy the machine was."
     cost_columns = ["run", "parameters", "features", "training", "prediction"]
-    return [Table(caption, columns, scores, shown=3), Table("What they cost.", cost_columns, costs)]
+    return [Table(caption, columns, scores, shown=3), Table(cost_caption, cost_columns, costs)]
 
 
 def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
@@ -113,13 +123,20 @@ def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
     ahead = [pair.p_value for pair in pairs if pair.better == best.title]
     sure = sum(p_value < SIGNIFICANCE_LEVEL for p_value in ahead)
     if not sure:
-        lead = "its lead may be chance"
-    elif len(others) == 1:
+        mine, other = (run.results["unseen"]["accuracy"] for run in runs[:2])
+        more = round(unseen["count"] * (mine - other))
+        got = f"only {more:,} more" if more > 0 else "no more"
+        return (
+            f"No clear winner: {best.title} has {score}, but got {got} of these right than "
+            f"{others[0].title}, which may be chance."
+        )
+    if len(others) == 1:
         lead = f"better than {others[0].title} by more than chance"
     else:
         beaten = "all" if sure == len(others) else f"{sure} of the"
         lead = f"better than {beaten} {len(others)} others by more than chance"
-    return f"{best.title} is best, with {score}; {lead}."
+    place = "best" if sure == len(others) else "ahead"
+    return f"{best.title} is {place}, with {score}; {lead}."
 
 
 def _percent(share: float | None) -> str:
@@ -138,7 +155,10 @@ def _note_tests(runs: list[ComparedRun], pairs: int, total: int) -> list[str]:
         named = "; ".join(f"{title}: {_percent(target)}" for title, target in targets.items())
         notes.append(f"Coverages cannot be compared, since --target-accuracy differs ({named}).")
     if pairs:
-        number = f"{total} pairs compared in all, and p corrected for their number (Holm)"
+        number = (
+            f"{pairs} of the {total} pairs on all splits" if pairs < total else f"{pairs} pairs"
+        )
+        number += " compared here, and p corrected for the number of all (Holm)"
         notes.append(
             "Does one run do better by more than chance? McNemar's exact test, on the same unseen "
             f"photos; {number if total > 1 else 'one pair compared'}."
@@ -249,6 +269,25 @@ def format_markdown(sections: list[Section]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def shorten_titles(titles: list[str]) -> list[str]:
+    """Return titles as the picture has room for them. Of those that would read the same, what
+    differs is kept: what they begin with alike is shortened instead.
+    """
+    from vision101.figures import wrap
+
+    titles = [title.replace("_", " ") for title in titles]
+    short = [wrap(title, TITLE_WIDTH, 1) for title in titles]
+    shown = []
+    for title, own in zip(titles, short, strict=True):
+        same = [other for other, its in zip(titles, short, strict=True) if its == own]
+        if len(same) > 1:
+            alike = os.path.commonprefix(same).rfind(" ") + 1
+            end = title[alike:][: TITLE_WIDTH - 1]
+            own = wrap(f"{title[: min(alike, TITLE_WIDTH - 1 - len(end))]}…{end}", TITLE_WIDTH, 1)
+        shown.append(own)
+    return shown
+
+
 def plot_comparison(
     folder: Path, splits: dict[str, list[ComparedRun]], photo_sets: dict[str, list[SeedGroup]]
 ) -> None:
@@ -269,7 +308,8 @@ def plot_comparison(
     figure, grid = plt.subplots(len(panels), figsize=size, height_ratios=heights, **options)
     handles = {}
     for axes, (heading, members) in zip(grid[:, 0], panels.items(), strict=True):
-        for row, member in enumerate(members):
+        titles = shorten_titles([member.title for member in members])
+        for row, (member, title) in enumerate(zip(members, titles, strict=True)):
             if isinstance(member, ComparedRun):
                 interval = member.results["unseen"]["balanced_accuracy_interval"]
                 axes.plot(interval, [row] * 2, color=BLUE, linewidth=2)
@@ -285,7 +325,6 @@ def plot_comparison(
                 axes.plot(member.score, row, "|", color=BLUE, ms=16, mew=3, label="mean")
             place = {"transform": axes.get_yaxis_transform(), "va": "center"}
             axes.text(1.02, row, _percent(member.score), fontsize=11, **place)
-            title = wrap(member.title.replace("_", " "), 46, 1)
             box = {"color": "white", "pad": 0.5}
             axes.text(0.01, row - 0.45, title, fontsize=10.5, bbox=box, **place)
         axes.set_yticks([])
