@@ -119,6 +119,7 @@ def test_picture_page_and_table_are_written(run_compare, tmp_path):
     assert predict.endswith(f"python predict.py --run {tmp_path / 'a'} photo.jpg")
     assert shown.startswith("flowers, seed 0: tuned CNN is best, with 98 % balanced accuracy")
     assert "better than base CNN by more than chance." in " ".join(shown.split())
+    assert "To settle it" not in shown
     assert "tuned CNN is right where base CNN is wrong on 8 photos" in read_page(tmp_path)
     assert complaints == ""
 
@@ -447,6 +448,7 @@ def test_a_lead_that_may_be_chance_is_no_victory(run_compare, tmp_path):
     make_run(tmp_path, "b", "other", wrong=[5, 6, 7])
     shown = " ".join(run_compare("--output-dir", tmp_path).out.split())
     assert "No clear winner: one has 98 % balanced accuracy" in shown
+    assert "To settle it, train these with other seeds too" in shown
     assert "but got only 2 more of these right than other, which may be chance." in shown
     assert "is best" not in shown
     # With a third run, one that is beaten for sure: ahead, and still not the best for sure.

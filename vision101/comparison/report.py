@@ -29,6 +29,8 @@ TITLE_WIDTH = 46
 # Lines that the terminal shows at once, less those that say what to do next.
 SCREEN_LINES = 18
 
+NO_WINNER = "No clear winner"
+
 
 class Table(NamedTuple):
     """A table whose first column says what each row is about."""
@@ -127,7 +129,7 @@ def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
         more = round(unseen["count"] * (mine - other))
         got = f"only {more:,} more" if more > 0 else "no more"
         return (
-            f"No clear winner: {best.title} has {score}, but got {got} of these right than "
+            f"{NO_WINNER}: {best.title} has {score}, but got {got} of these right than "
             f"{others[0].title}, which may be chance."
         )
     if len(others) == 1:
@@ -344,6 +346,8 @@ def plot_comparison(
 def finish_comparison(folder: Path, sections: list[Section]) -> None:
     """Write `table.md` and `report.html` beside the picture, and say what to do next."""
     predict = f"python predict.py --run {quote(shown_path(sections[0].runs[0].folder))} photo.jpg"
+    undecided = any(str(section.summary).startswith(NO_WINNER) for section in sections)
+    settle = "To settle it, train these with other seeds too (--seed 1, 2, …), and compare again"
     with write_atomically(folder / "table.md") as temporary:
         temporary.write_text(format_markdown(sections), encoding="utf-8", errors="surrogateescape")
     parts = {f"part-{number}": section for number, section in enumerate([*sections, TERMS], 1)}
@@ -356,6 +360,9 @@ def finish_comparison(folder: Path, sections: list[Section]) -> None:
         shown_path=shown_path,
         comparison_picture=embed_picture(folder / PICTURE_NAME),
         shown_pairs=SHOWN_PAIRS,
+        settle=settle if undecided else "",
         predict=predict,
     )
-    print("\nNext:", f"Open {shown_path(folder / PAGE_NAME)}", f"Predict: {predict}", sep="\n- ")
+    look = f"Open {shown_path(folder / PAGE_NAME)}, and look at the mistakes"
+    steps = [look, *([settle] if undecided else []), f"Predict: {predict}"]
+    print("\nNext:", *steps, sep="\n- ")

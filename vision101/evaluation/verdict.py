@@ -258,7 +258,7 @@ def suggest_next_steps(
     """
     steps = [f"Open {page}"]
     if unseen["accuracy"] < 1:
-        labels = "" if painted else ": some labels may be wrong"
+        labels = "" if painted else ": it is the model that is wrong, or the label"
         steps.append(f"Look at the mistakes first{labels}")
     if epochs:
         steps.append(f"Train longer, with --epochs {epochs}: it was still improving at the end")
