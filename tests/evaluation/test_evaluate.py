@@ -84,7 +84,7 @@ def test_without_a_confident_prediction_none_is_accepted(overconfident):
 def test_of_several_views_the_first_counts(overconfident):
     head, examples = overconfident
     expected = evaluate_model(head, examples, NAMES, target_accuracy=0.8)
-    inputs, labels = examples["train"]
+    inputs, labels, _ = examples["train"]
     views = np.stack([inputs, np.full_like(inputs, np.nan)], axis=1)
     evaluation = evaluate_model(
         head, examples | {"train": Examples(views, labels)}, NAMES, target_accuracy=0.8
