@@ -346,7 +346,7 @@ def plot_comparison(
 def finish_comparison(folder: Path, sections: list[Section]) -> None:
     """Write `table.md` and `report.html` beside the picture, and say what to do next."""
     predict = f"python predict.py --run {quote(shown_path(sections[0].runs[0].folder))} photo.jpg"
-    undecided = any(str(section.summary).startswith(NO_WINNER) for section in sections)
+    undecided = any(section.summary.startswith(NO_WINNER) for section in sections)
     settle = "To settle it, train these with other seeds too (--seed 1, 2, …), and compare again"
     with write_atomically(folder / "table.md") as temporary:
         temporary.write_text(format_markdown(sections), encoding="utf-8", errors="surrogateescape")

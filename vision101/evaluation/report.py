@@ -159,11 +159,11 @@ def write_run_page(
     _, accuracies = accuracy_by_coverage(confidences, right)
     accepted = evaluation.accepted["unseen"]
     # Accepted mistakes come first, however confident the others are: nobody would check those.
-    by_confidence = np.lexsort((-confidences, ~accepted))
-    mistakes = by_confidence[~right[by_confidence]][:MISTAKES_SHOWN]
-    by_confidence = np.argsort(-confidences, kind="stable")
+    accepted_first = np.lexsort((-confidences, ~accepted))
+    mistakes = accepted_first[~right[accepted_first]][:MISTAKES_SHOWN]
     unsure = right & ~accepted & (confidences < evaluation.confidence["threshold"])
-    uncertain = by_confidence[unsure[by_confidence]][::-1][:UNCERTAIN_SHOWN]
+    by_confidence = np.argsort(confidences, kind="stable")
+    uncertain = by_confidence[unsure[by_confidence]][:UNCERTAIN_SHOWN]
     training = verdict.describe_training(run)
     print("Explaining predictions (Grad-CAM)")
     write_report(

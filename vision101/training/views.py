@@ -2,6 +2,7 @@
 
 A frozen backbone gives the same features for the same picture every time. So each photo is varied
 in a few ways that depend on nothing but its content, and features of these can be computed once.
+Networks that are trained as a whole take their own crops, in every epoch anew, from whole photos.
 """
 
 import numpy as np
