@@ -13,7 +13,7 @@ from vision101.errors import UserError
 from vision101.photos.index import index_photos, list_classes
 from vision101.photos.reading import read_pixels
 from vision101.photos.sources import find_photos
-from vision101.training import datasets
+from vision101.training import datasets, records
 from vision101.training.augmentation import (
     LARGEST_ASPECT_RATIO,
     LARGEST_MIXUP_SHARE,
@@ -30,6 +30,7 @@ from vision101.training.datasets import (
     decode_whole,
     take_share,
 )
+from vision101.training.records import Records
 from vision101.training.schedule import list_crop_sizes
 
 
@@ -59,10 +60,50 @@ def test_photos_that_do_not_fit_in_memory_are_kept_on_disk(photos, monkeypatch, 
     in_memory = decode_photos(photos, class_names, 24, "test")
     monkeypatch.setattr(datasets, "MEMORY_LIMIT_BYTES", 50 * 24 * 24 * 3 - 1)
     on_disk = decode_photos(photos, class_names, 24, "test", data_folder=tmp_path / "data")
-    assert isinstance(on_disk.inputs, np.memmap)
-    np.testing.assert_array_equal(on_disk.inputs, in_memory.inputs)
+    assert isinstance(on_disk.inputs, Records)
+    for index in (slice(None), slice(40, 60), np.array([49, 3, 3]), 7):
+        np.testing.assert_array_equal(on_disk.inputs[index], in_memory.inputs[index])
     # The file has no name: it vanishes with the process, however that ends.
     assert list((tmp_path / "data").iterdir()) == []
+
+
+STORED = [3, 8, 0, 5, 9, 1, 7, 2, 6, 4]  # the order of ten photos in a file
+
+
+@pytest.fixture
+def keep_on_disk(monkeypatch, tmp_path):
+    """Returns a function that moves examples into a file of many small blocks."""
+    monkeypatch.setattr(records, "SHUFFLED_BLOCKS", 2)
+
+    def move(examples, photos_a_block=1):
+        shape = examples.inputs.shape
+        monkeypatch.setattr(records, "BLOCK_BYTES", photos_a_block * math.prod(shape[1:]))
+        stored = (examples.inputs[position] for position in STORED)
+        return examples._replace(inputs=Records(tmp_path, shape, np.array(STORED), stored))
+
+    return move
+
+
+def test_photos_on_disk_are_shuffled_a_few_blocks_at_a_time(numbered, keep_on_disk):
+    kept = keep_on_disk(numbered, photos_a_block=3).inputs
+
+    def values(seed):
+        return [int(photo[0, 0, 0]) for _, photo in kept.shuffle(seed)]
+
+    for position, photo in kept.shuffle((0, 0, 0)):
+        np.testing.assert_array_equal(photo, numbered.inputs[position])
+    assert sorted(values((0, 0, 0))) == sorted(numbered.inputs[:, 0, 0, 0])
+    assert values((0, 0, 0)) == values((0, 0, 0)) != values((0, 1, 0))
+    # What is first shuffled lies in two blocks: no more is in memory at once.
+    first = [position for position, _ in kept.shuffle((0, 0, 0))][:4]
+    assert len({place // 3 for place in np.argsort(STORED)[first]}) <= 2
+
+
+def test_views_on_disk_are_those_in_memory(numbered, keep_on_disk):
+    views = numbered._replace(inputs=np.stack([numbered.inputs, numbered.inputs + 1], axis=1))
+    kept = keep_on_disk(views).inputs
+    np.testing.assert_array_equal(kept[np.array([4, 2]), 0], views.inputs[[4, 2], 0])
+    np.testing.assert_array_equal(kept[np.array([4, 2]), [1, 0]], views.inputs[[4, 2], [1, 0]])
 
 
 def test_no_photos_are_fine(photos):
@@ -92,13 +133,16 @@ def train_on(examples, batch_size, seed=0, epochs=1, **options):
     return list(itertools.islice(dataset.as_numpy_iterator(), steps))
 
 
-def test_batches_keep_photo_and_label_together(numbered):
-    batches = train_on(numbered, batch_size=4)
+@pytest.mark.parametrize("place", ["in memory", "on disk"])
+def test_batches_keep_photo_and_label_together(place, numbered, keep_on_disk):
+    examples = numbered if place == "in memory" else keep_on_disk(numbered)
+    batches = train_on(examples, batch_size=4)
     assert [len(images) for images, _ in batches] == [4, 4, 2]
     for images, labels in batches:
         assert images.dtype == np.float32
         for image, label in zip(images, labels, strict=True):
             assert label.argmax() == (image[0, 0, 0] / 25) % 2
+    assert len({image[0, 0, 0] for images, _ in batches for image in images}) == 10
 
 
 def test_order_differs_by_epoch_and_repeats_by_seed(numbered):
@@ -116,12 +160,14 @@ def test_order_differs_by_epoch_and_repeats_by_seed(numbered):
     np.testing.assert_array_equal(images, numbered.inputs)
 
 
-@pytest.mark.parametrize("kind", ["plain", "augmented", "views"])
-def test_training_that_goes_on_sees_what_it_would_have_seen(kind, numbered):
+@pytest.mark.parametrize("kind", ["plain", "augmented", "views", "on disk"])
+def test_training_that_goes_on_sees_what_it_would_have_seen(kind, numbered, keep_on_disk):
     augment = Augmentation([8, 8, 6, 5], mixup=True) if kind == "augmented" else None
     examples = numbered._replace(aspect_ratios=np.ones(10))
     if kind == "views":
         examples = examples._replace(inputs=np.stack([numbered.inputs, numbered.inputs + 1], 1))
+    if kind == "on disk":
+        examples = keep_on_disk(examples)
     whole = train_on(examples, 4, epochs=4, augment=augment)
     rest = train_on(examples, 4, epochs=2, augment=augment, first_epoch=2)
     for (images, labels), (same_images, same_labels) in zip(whole[6:], rest, strict=True):

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import math
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +13,13 @@ import tensorflow as tf
 
 from vision101 import processes
 from vision101.errors import UserError
-from vision101.files import DATA_FOLDER, disk_errors
+from vision101.files import DATA_FOLDER
 from vision101.photos.index import Photo
 from vision101.photos.reading import read_ahead
 from vision101.photos.split import Split
 from vision101.training import devices
 from vision101.training.augmentation import Augmentation
+from vision101.training.records import Records
 from vision101.training.views import read_view, read_whole
 
 # Decoded photos of a subset of more than this are kept in a file: 1 GiB is 20,000 photos of 128 x
@@ -31,11 +31,11 @@ class Examples(NamedTuple):
     """What a model is given, and what it should say.
 
     Inputs are images, uint8 (photos, image_size, image_size, 3), RGB, 0-255, or their features,
-    float32 (photos, channels); where there are views, these are a second axis. They may be mapped
-    from a file, so take from them what is needed.
+    float32 (photos, channels); where there are views, these are a second axis. They may lie in a
+    file, so take from them what is needed.
     """
 
-    inputs: np.ndarray
+    inputs: np.ndarray | Records
     labels: np.ndarray  # one-hot, float32 (photos, classes)
     # Where images are whole photos, stretched to squares: their width by height, float (photos,).
     aspect_ratios: np.ndarray | None = None
@@ -82,20 +82,17 @@ def decode_photos(
         return np.stack(pictures) if views else pictures[0]
 
     shape = (len(photos), *([views] if views else []), image_size, image_size, 3)
-    decoded = read_ahead(read, photos, f"Decoding {description}")
-    if math.prod(shape) <= MEMORY_LIMIT_BYTES:
+    in_memory = math.prod(shape) <= MEMORY_LIMIT_BYTES
+    # Photos are sorted by class. In a file, they lie in the order of their hashes, so in none.
+    hashes = [photo.sha256 for photo in photos]
+    order = np.arange(len(photos)) if in_memory else np.argsort(hashes, kind="stable")
+    decoded = read_ahead(read, [photos[place] for place in order], f"Decoding {description}")
+    if in_memory:
         inputs = np.empty(shape, np.uint8)
         for position, pixels in enumerate(decoded):
             inputs[position] = pixels
     else:
-        with disk_errors():
-            data_folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=data_folder) as file:
-                # Written rather than mapped, so that a full disk is an error and no crash.
-                for pixels in decoded:
-                    file.write(pixels.tobytes())
-                file.flush()
-                inputs = np.memmap(file, np.uint8, "r", shape=shape)
+        inputs = Records(data_folder, shape, order, decoded)
     return Examples(inputs, encode_labels(photos, class_names))
 
 
@@ -114,7 +111,8 @@ def take_share(split: Split, batch_size: int, seed: int) -> Split:
     TensorFlow evaluates.
 
     A process has the photos that stand at its places in the batches of the first epoch. So these
-    are the batches of a single process. In later epochs, every process draws from its own photos.
+    are the batches of a single process. In later epochs, every process draws from its own photos;
+    from the first one on, if they are in a file.
     Raises UserError where the processes have different splits, or more processes than photos.
     """
     if keras.config.backend() != "jax":
@@ -177,25 +175,34 @@ def build_training_dataset(
             positions = next(iter(order)).numpy()
             if epoch == 0:
                 owners = _find_owners(positions, batch_size)
-                rows, places = _find_rows(owners), np.argsort(owners[positions], kind="stable")
-            # Every process has photos of its own at its places. For one, nothing changes.
-            positions[places] = positions[np.argsort(owners[positions], kind="stable")]
+                rows = _find_rows(owners)
+            own_rows = rows[positions[owners[positions] == processes.rank]]
+            photos = ((row, examples.inputs[row]) for row in own_rows)
+            if isinstance(examples.inputs, Records):
+                photos = examples.inputs.shuffle((seed, epoch, processes.rank))
             for start in range(0, count, batch_size):
-                batch = positions[start : start + batch_size]
+                size = min(batch_size, count - start)
                 # Drawn for earlier epochs too, so that those after them are the same.
-                view = None if views is None else generator.integers(views, size=len(batch))
+                view = None if views is None else generator.integers(views, size=size)
                 if epoch >= first_epoch:
-                    own = devices.find_own_rows(len(batch))
+                    own = devices.find_own_rows(size)
+                    # A process without any takes one, which counts for nothing.
+                    taken = [*itertools.islice(photos, len(own))] or [(0, examples.inputs[0])]
                     own = own if len(own) else np.array([0])
-                    chosen = rows[batch[own]]
-                    picked = chosen if views is None else (chosen, view[own])
-                    inputs, labels = examples.inputs[picked], examples.labels[chosen]
+                    chosen = [row for row, _ in taken]
+                    inputs = np.stack(
+                        [
+                            photo if views is None else photo[view[place]]
+                            for place, (_, photo) in zip(own, taken, strict=True)
+                        ]
+                    )
+                    labels = examples.labels[chosen]
                     if augment is not None:
                         ratios = examples.aspect_ratios[chosen]
                         place = start + own[0]
                         inputs, labels = augment(inputs, labels, ratios, seed, epoch, place)
                     inputs = inputs.astype(np.float32, copy=False)
-                    yield devices.fill_up(inputs, labels, len(batch), replicas)
+                    yield devices.fill_up(inputs, labels, size, replicas)
 
     shape = examples.inputs.shape[1 if views is None else 2 :]
     if augment is not None:
