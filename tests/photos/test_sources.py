@@ -127,7 +127,7 @@ def test_paths_outside_an_archive_are_refused(name, tmp_path):
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as file:
         file.writestr(name, b"bad")
     for archive_name in ("bad.tgz", "bad.zip"):
-        with pytest.raises(UserError, match="outside the archive"):
+        with pytest.raises(UserError, match="a path outside"):
             find_photos(str(tmp_path / archive_name), tmp_path / "data")
     assert not list((tmp_path / "data").rglob("*.jpg"))
     assert not (tmp_path / "evil.jpg").exists()

@@ -88,11 +88,9 @@ def _write_members(
                 f"holds over {LARGEST_UNPACKED_GIB} GiB (LARGEST_UNPACKED_GIB) or "
                 f"{LARGEST_MEMBER_COUNT:,} files (LARGEST_MEMBER_COUNT); unpack it yourself"
             )
-        path = PurePosixPath(name.replace("\\", "/"))
         if content is None:  # a folder, which is made with the first file in it
             continue
-        if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-            raise UserError(f"holds {name!r}, a path outside the archive; pack it again without")
+        path = clean_path(name)
         if path in written:
             twice.append(path)
         written.add(path)
@@ -105,6 +103,16 @@ def _write_members(
     if twice:
         names = f"{len(twice)} names are in the archive twice ({shown_name(twice[0])})"
         print(f"{names}: the last files were taken.")
+
+
+def clean_path(name: str) -> PurePosixPath:
+    """Return the path of a file below the folder that it is to be written to. Raises UserError
+    where its name leads out of that.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise UserError(f"holds {name!r}, a path outside of it; pack it again without")
+    return path
 
 
 def _open_zip(archive: Path) -> Iterator[tuple[str, int, BinaryIO | None]]:

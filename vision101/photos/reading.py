@@ -223,12 +223,16 @@ def read_pixels(file: Path | BinaryIO, image_size: int, white: float = 0) -> np.
 
 
 def read_ahead(
-    read: Callable, items: Sequence, description: str | None, unit: str = " photos"
+    read: Callable,
+    items: Sequence,
+    description: str | None,
+    unit: str = " photos",
+    threads: int | None = None,
 ) -> Iterator:
-    """Yield `read(item)` of each item, in order, on all cores, few ahead, with a progress bar if it
-    has a description.
+    """Yield `read(item)` of each item, in order, on all cores or so many threads, few ahead, with a
+    progress bar if it has a description.
     """
-    following, pool = iter(items), ThreadPoolExecutor(os.cpu_count())
+    following, pool = iter(items), ThreadPoolExecutor(threads or os.cpu_count())
     ahead = deque(pool.submit(read, item) for item in itertools.islice(following, READ_AHEAD))
     try:
         silent = not items or description is None
