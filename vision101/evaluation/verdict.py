@@ -272,5 +272,5 @@ def suggest_next_steps(
     if _measure_uncertainty(unseen) > UNCERTAIN_BY:
         steps.append("Add photos of each class: with so few, the score is partly luck")
         if cross_validate:
-            steps.append(f"Surer score, from 5 trainings that test all photos: {cross_validate}")
+            steps.append(f"Surer score, by testing every photo: {cross_validate}")
     return [*steps, f"Predict: {predict}"]
