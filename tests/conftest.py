@@ -23,6 +23,7 @@ prepare_keras()  # before it is imported
 
 # Files of tests that take longest: first, or a core works on one of them while the others are idle.
 LONGEST_FILES = (
+    "test_jax.py",
     "test_readme.py",
     "test_resume.py",
     "test_quick_start.py",
