@@ -27,6 +27,7 @@ from vision101.training.datasets import (
     build_dataset,
     build_training_dataset,
     decode_photos,
+    decode_split,
     decode_whole,
     take_share,
 )
@@ -58,8 +59,10 @@ def test_photos_are_decoded_in_order_with_their_labels(photos):
 def test_photos_that_do_not_fit_in_memory_are_kept_on_disk(photos, monkeypatch, tmp_path):
     class_names = list_classes(photos)
     in_memory = decode_photos(photos, class_names, 24, "test")
-    monkeypatch.setattr(datasets, "MEMORY_LIMIT_BYTES", 50 * 24 * 24 * 3 - 1)
-    on_disk = decode_photos(photos, class_names, 24, "test", data_folder=tmp_path / "data")
+    # All subsets count together.
+    monkeypatch.setattr(datasets, "MEMORY_LIMIT_BYTES", 100 * 24 * 24 * 3 - 1)
+    split, folder = {"train": photos, "unseen": photos}, tmp_path / "data"
+    on_disk, _ = decode_split(split, class_names, 24, data_folder=folder).values()
     assert isinstance(on_disk.inputs, Records)
     for index in (slice(None), slice(40, 60), np.array([49, 3, 3]), 7):
         np.testing.assert_array_equal(on_disk.inputs[index], in_memory.inputs[index])

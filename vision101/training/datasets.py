@@ -22,8 +22,8 @@ from vision101.training.augmentation import Augmentation
 from vision101.training.records import Records
 from vision101.training.views import read_view, read_whole
 
-# Decoded photos of a subset of more than this are kept in a file: 1 GiB is 20,000 photos of 128 x
-# 128 pixels, and leaves a laptop with 8 GB its other programs.
+# Decoded photos of more than this are kept in files: 1 GiB is 20,000 photos of 128 x 128 pixels,
+# and leaves a laptop with 8 GB its other programs.
 MEMORY_LIMIT_BYTES = 2**30
 
 
@@ -48,14 +48,35 @@ def encode_labels(photos: list[Photo], class_names: list[str]) -> np.ndarray:
 
 
 def decode_split(
-    split: Split, class_names: list[str], image_size: int, train_views: int | None = None
+    split: Split,
+    class_names: list[str],
+    image_size: int,
+    train_views: int | None = None,
+    data_folder: Path = DATA_FOLDER,
 ) -> dict[str, Examples]:
     """Decode every subset of a split, as `decode_photos` does; only training photos have views."""
-    views = {"train": train_views}
+    views = {subset: train_views if subset == "train" else None for subset in split}
+    pictures = sum(len(photos) * (views[subset] or 1) for subset, photos in split.items())
+    where = {"on_disk": not _fit_into_memory(pictures, image_size), "data_folder": data_folder}
     return {
-        subset: decode_photos(photos, class_names, image_size, subset, views.get(subset))
+        subset: decode_photos(photos, class_names, image_size, subset, views[subset], **where)
         for subset, photos in split.items()
     }
+
+
+def decode_whole(photos: list[Photo], class_names: list[str], image_size: int) -> Examples:
+    """Decode whole photos, stretched to squares of `image_size` pixels per side, for `Augmentation`
+    to take crops from, as `decode_photos` does.
+    """
+    on_disk = not _fit_into_memory(len(photos), image_size)
+    told = "whole photos", None, on_disk
+    examples = decode_photos(photos, class_names, image_size, *told, whole=True)
+    ratios = [photo.width / photo.height for photo in photos]
+    return examples._replace(aspect_ratios=np.array(ratios))
+
+
+def _fit_into_memory(pictures: int, image_size: int) -> bool:
+    return pictures * image_size**2 * 3 <= MEMORY_LIMIT_BYTES
 
 
 def decode_photos(
@@ -64,11 +85,12 @@ def decode_photos(
     image_size: int,
     description: str,
     views: int | None = None,
+    on_disk: bool = False,
     whole: bool = False,
     data_folder: Path = DATA_FOLDER,
 ) -> Examples:
-    """Decode photos to square images of `image_size` pixels per side, into memory, or what would
-    not fit there into a file in `data_folder`, which has no name and vanishes with the process.
+    """Decode photos to square images of `image_size` pixels per side, into memory or into a file in
+    `data_folder`, which has no name and vanishes with the process.
 
     Images are the largest centred squares of photos; with `views`, so many variations of each,
     along a second axis; with `whole`, whole photos, stretched. Raises UserError where a file was
@@ -82,27 +104,17 @@ def decode_photos(
         return np.stack(pictures) if views else pictures[0]
 
     shape = (len(photos), *([views] if views else []), image_size, image_size, 3)
-    in_memory = math.prod(shape) <= MEMORY_LIMIT_BYTES
     # Photos are sorted by class. In a file, they lie in the order of their hashes, so in none.
     hashes = [photo.sha256 for photo in photos]
-    order = np.arange(len(photos)) if in_memory else np.argsort(hashes, kind="stable")
+    order = np.argsort(hashes, kind="stable") if on_disk else np.arange(len(photos))
     decoded = read_ahead(read, [photos[place] for place in order], f"Decoding {description}")
-    if in_memory:
+    if on_disk:
+        inputs = Records(data_folder, shape, order, decoded)
+    else:
         inputs = np.empty(shape, np.uint8)
         for position, pixels in enumerate(decoded):
             inputs[position] = pixels
-    else:
-        inputs = Records(data_folder, shape, order, decoded)
     return Examples(inputs, encode_labels(photos, class_names))
-
-
-def decode_whole(photos: list[Photo], class_names: list[str], image_size: int) -> Examples:
-    """Decode whole photos, stretched to squares of `image_size` pixels per side, for `Augmentation`
-    to take crops from; what it raises, and where they are kept, `decode_photos` says.
-    """
-    examples = decode_photos(photos, class_names, image_size, "whole photos", whole=True)
-    ratios = [photo.width / photo.height for photo in photos]
-    return examples._replace(aspect_ratios=np.array(ratios))
 
 
 def take_share(split: Split, batch_size: int, seed: int) -> Split:
