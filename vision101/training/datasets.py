@@ -69,8 +69,8 @@ def decode_whole(photos: list[Photo], class_names: list[str], image_size: int) -
     to take crops from, as `decode_photos` does.
     """
     on_disk = not _fit_into_memory(len(photos), image_size)
-    told = "whole photos", None, on_disk
-    examples = decode_photos(photos, class_names, image_size, *told, whole=True)
+    where = {"on_disk": on_disk, "whole": True}
+    examples = decode_photos(photos, class_names, image_size, "whole photos", **where)
     ratios = [photo.width / photo.height for photo in photos]
     return examples._replace(aspect_ratios=np.array(ratios))
 
