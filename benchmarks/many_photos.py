@@ -120,7 +120,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--folder", type=Path, help="where there is room (default: for temporaries)"
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.epochs < 2:
+        parser.error("--epochs: 2 or more, since the first one does not count")
+    return arguments
 
 
 if __name__ == "__main__":

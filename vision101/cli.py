@@ -36,8 +36,8 @@ TARGET_ACCURACY = 0.95
 
 HELP = {
     "--data": "tf_flowers (the default; downloaded once), sample (painted, needs no internet), a "
-    "folder with one sub-folder per class, a .tgz, .tar or .zip of such a folder, a FILE.csv with "
-    "columns path and label, or an address of one of these in an object store (s3://, gs://)",
+    "folder with one sub-folder per class, a .tgz, .tar or .zip of such a folder, the address of "
+    "either in an object store (s3://, gs://), or a FILE.csv with columns path and label",
     "--seed": "decides the split, the first weights and all chance in training",
     "--epochs": "passes through all training photos",
     "--name": "is added to the name of the run's folder",

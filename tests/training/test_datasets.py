@@ -68,6 +68,19 @@ def test_photos_that_do_not_fit_in_memory_are_kept_on_disk(photos, monkeypatch, 
         np.testing.assert_array_equal(on_disk.inputs[index], in_memory.inputs[index])
     # The file has no name: it vanishes with the process, however that ends.
     assert list((tmp_path / "data").iterdir()) == []
+    # Photos are sorted by class, but what is shuffled together is not.
+    monkeypatch.setattr(records, "BLOCK_BYTES", 10 * 24 * 24 * 3)
+    monkeypatch.setattr(records, "SHUFFLED_BLOCKS", 1)
+    first = [position for position, _ in on_disk.inputs.shuffle((0,))][:10]
+    assert len({*on_disk.labels[first].argmax(axis=1)}) > 1
+
+
+def test_too_small_a_disk_is_told_before_decoding(photos, monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "MEMORY_LIMIT_BYTES", 0)
+    monkeypatch.setattr(records.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    monkeypatch.delattr(datasets, "read_view")
+    with pytest.raises(UserError, match="decoded photos need 0.0 GB, 0.0 are free"):
+        decode_split({"train": photos}, list_classes(photos), 24, data_folder=tmp_path)
 
 
 STORED = [3, 8, 0, 5, 9, 1, 7, 2, 6, 4]  # the order of ten photos in a file
@@ -163,13 +176,13 @@ def test_order_differs_by_epoch_and_repeats_by_seed(numbered):
     np.testing.assert_array_equal(images, numbered.inputs)
 
 
-@pytest.mark.parametrize("kind", ["plain", "augmented", "views", "on disk"])
+@pytest.mark.parametrize("kind", ["plain", "augmented", "views", "on disk", "views on disk"])
 def test_training_that_goes_on_sees_what_it_would_have_seen(kind, numbered, keep_on_disk):
     augment = Augmentation([8, 8, 6, 5], mixup=True) if kind == "augmented" else None
     examples = numbered._replace(aspect_ratios=np.ones(10))
-    if kind == "views":
+    if "views" in kind:
         examples = examples._replace(inputs=np.stack([numbered.inputs, numbered.inputs + 1], 1))
-    if kind == "on disk":
+    if "on disk" in kind:
         examples = keep_on_disk(examples)
     whole = train_on(examples, 4, epochs=4, augment=augment)
     rest = train_on(examples, 4, epochs=2, augment=augment, first_epoch=2)
@@ -178,8 +191,11 @@ def test_training_that_goes_on_sees_what_it_would_have_seen(kind, numbered, keep
         np.testing.assert_array_equal(labels, same_labels)
 
 
+@pytest.mark.parametrize("place", ["in memory", "on disk"])
 @pytest.mark.parametrize("count", [2, 3])
-def test_processes_share_every_batch_and_keep_their_photos(count, numbered, monkeypatch):
+def test_processes_share_every_batch_and_keep_their_photos(
+    count, place, numbered, monkeypatch, tmp_path
+):
     steps, epochs = 3, 3
     whole = [images[:, 0, 0, 0] / 25 for images, _ in train_on(numbered, 4, epochs=epochs)]
     monkeypatch.setattr(datasets.keras.config, "backend", lambda: "jax")
@@ -193,17 +209,19 @@ def test_processes_share_every_batch_and_keep_their_photos(count, numbered, monk
         monkeypatch.setattr(processes, "rank", rank)
         share = take_share({"train": photos, "validation": photos}, 4, seed=0)
         own = [int(photo.sha256) for photo in share["train"]]
-        dataset = build_training_dataset(
-            Examples(numbered.inputs[own], numbered.labels[own]), 4, seed=0
-        )
+        inputs = numbered.inputs[own]
+        if place == "on disk":
+            inputs = Records(tmp_path, inputs.shape, np.arange(len(own)), inputs)
+        dataset = build_training_dataset(Examples(inputs, numbered.labels[own]), 4, seed=0)
         batches = itertools.islice(dataset.as_numpy_iterator(), epochs * steps)
-        for together, (images, _, weights) in zip(shared, batches, strict=True):
+        for together, (images, labels, weights) in zip(shared, batches, strict=True):
             numbers = images[:, 0, 0, 0] / 25
             assert {*numbers} <= {*own}
+            assert [*labels.argmax(axis=1)] == [*(numbers % 2)]
             together += numbers[weights > 0].tolist()
     for step, (together, alone) in enumerate(zip(shared, whole, strict=True)):
         assert len(together) == len(alone)
-        if step < steps:
+        if step < steps and place == "in memory":
             assert together == alone.tolist()
     for start in range(0, epochs * steps, steps):
         assert sorted(itertools.chain(*shared[start : start + steps])) == [*range(10)]

@@ -32,9 +32,6 @@ UNCERTAIN_SHOWN = 12
 # Shares of predictions, the most confident ones, whose accuracy stands below the plot of all.
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
-# What the terminal says of cross-validation; the page has the whole command.
-SHORT_CROSS_VALIDATION = "train_transfer.py --folds 5"
-
 
 def finish_run(
     run: Run,
@@ -73,22 +70,18 @@ def finish_run(
     newest = run.folder.parent == OUTPUTS_FOLDER  # where predict.py looks
     which = "" if newest else f"--run {quote(shown_path(run.folder))} "
     predict = f"python predict.py {which}photo.jpg"
-    cross_validate = None if evaluation.folds else _name_cross_validation(run)
-    steps = verdict.suggest_next_steps(
-        shown_path(run.folder / PAGE_NAME),
-        predict,
-        results["unseen"],
-        cross_validate,
-        verdict.suggest_epochs(run),
-        run.source.painted,
+    known = shown_path(run.folder / PAGE_NAME), predict, results["unseen"]
+    options = verdict.suggest_epochs(run), run.source.painted
+    commands = _name_cross_validation(run), "the page has the command"
+    page_steps, steps = (
+        verdict.suggest_next_steps(*known, None if evaluation.folds else command, *options)
+        for command in commands
     )
-    write_run_page(run, model, evaluation, images, results, paragraphs, other, steps[1:])
+    write_run_page(run, model, evaluation, images, results, paragraphs, other, page_steps[1:])
     export_model(run, model)
     run.remove_checkpoints()
-    # In the end, and short: all of it should be on one screen, and so should the verdict.
+    # In the end, and short: one screen should show the verdict too.
     print_results(run, evaluation, paragraphs, other)
-    if cross_validate:
-        steps = [step.replace(cross_validate, SHORT_CROSS_VALIDATION) for step in steps]
     print("\nNext:", *steps, sep="\n- ")
 
 

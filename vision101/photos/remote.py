@@ -2,100 +2,119 @@
 
 import contextlib
 import hashlib
-import json
+import os
 import shutil
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from vision101.errors import UserError
-from vision101.files import sweep_partial_files, write_atomically, write_json
-from vision101.photos.archives import DISK_ERRORS, clean_path
+from vision101.errors import DISK_FULL_ERRORS, UserError
+from vision101.files import PARTIAL_PREFIX, sweep_partial_files, write_atomically
+from vision101.photos.archives import clean_path
 from vision101.photos.reading import read_ahead
 from vision101.terminal import count
 
 # Files that are copied at once. A store answers late, and many at a time.
 THREADS = 32
 
-# What is copied is noted after so many files: a process that is killed loses no more.
-NOTED_FILES = 1000
+# What stores say of a file that changes with its content, each in its own words.
+STATES = ("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "updated")
 
 ADVICE = "check address, network and credentials, and start again"
 
 
+class RemoteFile(NamedTuple):
+    """A file in a store."""
+
+    path: str  # there
+    size: int  # in bytes
+    # In seconds, the time of the last change that its copy is given: it stands for the content, and
+    # is the same whoever makes the copy.
+    modified: int
+
+
 def copy_photos(address: str, remote_folder: Path) -> Path:
-    """Copy the folder or file at an address that fsspec knows (s3://, gs:// and others) to a folder
-    of its own in `remote_folder`, and return where it is now. Next time, only what is new or was
-    changed is copied; what is gone is removed. Raises UserError where the package for such
+    """Copy the folder or archive at an address that fsspec knows (s3://, gs:// and others) to a
+    folder of its own in `remote_folder`, and return where it is now. Next time, only what is new or
+    was changed is copied; what is gone is removed. Raises UserError where the package for such
     addresses is missing, nothing is there, the store fails, or the disk is too small.
     """
+    print(f"Listing {address}", flush=True)
     try:
         import fsspec  # brought along by the packages that read from stores
 
-        print(f"Listing {address}", flush=True)
         store, root = fsspec.core.url_to_fs(address)
         store.invalidate_cache()
         found = store.find(root, detail=True)
+        entries = {path: entry or store.info(path) for path, entry in found.items()}
     except ImportError as error:
         raise UserError(f"--data {address}: {error} (with pip), and start again") from error
     except Exception as error:  # whatever the packages raise
-        raise UserError(f"--data {address}: cannot be listed ({error}); {ADVICE}") from error
-    is_file = [*found] == [root]
-    parent = str(PurePosixPath(root).parent) if is_file else root.rstrip("/")
+        raise UserError(f"--data {address}: cannot be listed ({_join(error)}); {ADVICE}") from error
+    is_file = [*entries] == [root]
     files = {}
-    for path, entry in found.items():
-        name = path[len(parent) :].lstrip("/")
-        if entry["type"] == "file" and name and not name.endswith("/"):
+    for path, entry in entries.items():
+        name = PurePosixPath(path).name if is_file else path[len(root.rstrip("/")) :].lstrip("/")
+        if name and not name.endswith("/"):  # else a folder
             try:
-                files[str(clean_path(name))] = path, entry["size"], _describe_state(entry)
+                files[clean_path(name)] = RemoteFile(path, entry.get("size") or 0, _date(entry))
             except UserError as error:
                 raise UserError(f"--data {address}: {error}") from error
     if not files:
-        raise UserError(f"--data {address}: no such folder or file; correct the address")
+        raise UserError(f"--data {address}: no such folder or archive; correct the address")
 
     address_hash = hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:12]
     folder = remote_folder / f"{PurePosixPath(root).name.split('.')[0]}-{address_hash}"
-    list_path = folder.with_name(f"{folder.name}.json")
+    folder.mkdir(parents=True, exist_ok=True)
     sweep_partial_files(folder)
-    kept = {}
-    with contextlib.suppress(OSError, ValueError):  # without a list of it, all is copied again
-        kept = json.loads(list_path.read_bytes())
-    kept = {name: state for name, state in kept.items() if (folder / name).is_file()}
-    new = [name for name, (_, _, state) in files.items() if kept.get(name) != state]
-    _check_room(address, sum(files[name][1] for name in new), remote_folder)
+    _remove_others(folder, {folder / name for name in files})
+    new = [name for name, file in files.items() if not _is_copy(folder / name, file)]
+    needed, free = sum(files[name].size for name in new), shutil.disk_usage(folder).free
+    if needed > free:
+        sizes = f"{needed / 1e9:.1f} GB to copy, {free / 1e9:.1f} GB free"
+        raise UserError(f"--data {address}: {sizes}; free some space on that disk")
 
-    def copy(name: str) -> str:
+    def copy(name: PurePosixPath) -> None:
+        file = files[name]
         with write_atomically(folder / name) as temporary:
             try:
-                store.get_file(files[name][0], str(temporary))
+                store.get_file(file.path, str(temporary))
             except Exception as error:
-                if getattr(error, "errno", None) in DISK_ERRORS:
+                here = getattr(error, "filename", None) == str(temporary)
+                if here or getattr(error, "errno", None) in DISK_FULL_ERRORS:
                     raise
-                raise UserError(f"--data {address}: was not copied ({error}); {ADVICE}") from error
-        return name
+                told = f"{file.path} was not copied ({_join(error)})"
+                raise UserError(f"--data {address}: {told}; {ADVICE}") from error
+            os.utime(temporary, (file.modified, file.modified))
 
-    try:
-        for name in kept.keys() - files.keys():
-            (folder / name).unlink()
-            del kept[name]
-        for name in read_ahead(copy, new, f"Copying {address}", unit=" files", threads=THREADS):
-            kept[name] = files[name][2]
-            if len(kept) % NOTED_FILES == 0:
-                write_json(list_path, kept)
-    finally:
-        write_json(list_path, kept)
+    for _ in read_ahead(copy, new, f"Copying {address}", unit=" files", threads=THREADS):
+        pass
     print(f"Copied {count(len(new), 'file')} of {len(files):,} to {folder}")
     return folder / next(iter(files)) if is_file else folder
 
 
-def _describe_state(entry: dict) -> str:
-    """Return what changes with a file in a store: stores differ in what they say of one."""
-    return hashlib.sha256(repr(sorted(entry.items(), key=str)).encode()).hexdigest()[:16]
+def _date(entry: dict) -> int:
+    """Return a time that stands for what a store says of a file's content."""
+    told = [entry.get("size"), *(str(entry[name]) for name in STATES if name in entry)]
+    return int(hashlib.sha256(repr(told).encode()).hexdigest()[:7], 16)
 
 
-def _check_room(address: str, needed: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise UserError(
-            f"--data {address}: {needed / 1e9:.1f} GB to copy, {free / 1e9:.1f} GB free; free some "
-            "space on that disk"
-        )
+def _is_copy(path: Path, file: RemoteFile) -> bool:
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        return (status.st_size, int(status.st_mtime)) == (file.size, file.modified)
+    return False
+
+
+def _remove_others(folder: Path, paths: set[Path]) -> None:
+    """Remove files that are no longer in the store, and folders that are empty without them."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
+        if path.is_dir():
+            with contextlib.suppress(OSError):  # not empty
+                path.rmdir()
+        elif path not in paths and not path.name.startswith(PARTIAL_PREFIX):
+            path.unlink(missing_ok=True)
+
+
+def _join(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -41,14 +41,19 @@ class PhotoSource(NamedTuple):
 
 def find_photos(data: str, data_folder: Path = DATA_FOLDER) -> PhotoSource:
     """Return the photos that `--data` names: `tf_flowers`, `sample`, or the path of a folder, an
-    archive or a list, or an address of one of these in an object store. What is downloaded,
-    painted, copied or unpacked is kept in `data_folder`. Raises UserError where there is no such
-    thing, or it cannot be downloaded, read or unpacked.
+    archive or a list, or the address of a folder or an archive in an object store. What is
+    downloaded, painted, copied or unpacked is kept in `data_folder`. Raises UserError where there
+    is no such thing, or it cannot be downloaded, read or unpacked.
     """
     if "://" in data:
         from vision101.photos.remote import copy_photos
 
-        data = str(copy_photos(data, data_folder / "remote"))
+        if data.lower().endswith(LIST_SUFFIXES):
+            raise UserError(
+                f"--data {data}: a list must lie beside its photos; copy all to this machine"
+            )
+        with disk_errors():
+            data = str(copy_photos(data, data_folder / "remote"))
     folder = data_folder / data if data in ("sample", "tf_flowers") else Path(data)
     # The painter and the archives are imported only where they are needed: seldom.
     with disk_errors():

@@ -26,6 +26,9 @@ from vision101.training.views import read_view, read_whole
 # and leaves a laptop with 8 GB its other programs.
 MEMORY_LIMIT_BYTES = 2**30
 
+# Tells the random numbers that shuffle photos in a file from those that augment them.
+SHUFFLING = 1
+
 
 class Examples(NamedTuple):
     """What a model is given, and what it should say.
@@ -57,9 +60,13 @@ def decode_split(
     """Decode every subset of a split, as `decode_photos` does; only training photos have views."""
     views = {subset: train_views if subset == "train" else None for subset in split}
     pictures = sum(len(photos) * (views[subset] or 1) for subset, photos in split.items())
-    where = {"on_disk": not _fit_into_memory(pictures, image_size), "data_folder": data_folder}
+    folder = _choose_folder(pictures, image_size, data_folder)
     return {
-        subset: decode_photos(photos, class_names, image_size, subset, views[subset], **where)
+        subset: decode_photos(
+            *(photos, class_names, image_size, subset, views[subset]),
+            folder=folder,
+            mixed=subset == "train",
+        )
         for subset, photos in split.items()
     }
 
@@ -68,15 +75,16 @@ def decode_whole(photos: list[Photo], class_names: list[str], image_size: int) -
     """Decode whole photos, stretched to squares of `image_size` pixels per side, for `Augmentation`
     to take crops from, as `decode_photos` does.
     """
-    on_disk = not _fit_into_memory(len(photos), image_size)
-    where = {"on_disk": on_disk, "whole": True}
+    folder = _choose_folder(len(photos), image_size, DATA_FOLDER)
+    where = {"whole": True, "folder": folder, "mixed": True}
     examples = decode_photos(photos, class_names, image_size, "whole photos", **where)
     ratios = [photo.width / photo.height for photo in photos]
     return examples._replace(aspect_ratios=np.array(ratios))
 
 
-def _fit_into_memory(pictures: int, image_size: int) -> bool:
-    return pictures * image_size**2 * 3 <= MEMORY_LIMIT_BYTES
+def _choose_folder(pictures: int, image_size: int, data_folder: Path) -> Path | None:
+    """Return the folder for files of so many pictures; None where they fit into memory."""
+    return data_folder if pictures * image_size**2 * 3 > MEMORY_LIMIT_BYTES else None
 
 
 def decode_photos(
@@ -85,12 +93,13 @@ def decode_photos(
     image_size: int,
     description: str,
     views: int | None = None,
-    on_disk: bool = False,
     whole: bool = False,
-    data_folder: Path = DATA_FOLDER,
+    folder: Path | None = None,
+    mixed: bool = False,
 ) -> Examples:
-    """Decode photos to square images of `image_size` pixels per side, into memory or into a file in
-    `data_folder`, which has no name and vanishes with the process.
+    """Decode photos to square images of `image_size` pixels per side, into memory or, with
+    `folder`, into a file there, which has no name and vanishes with the process; `mixed`, so that
+    it can be shuffled.
 
     Images are the largest centred squares of photos; with `views`, so many variations of each,
     along a second axis; with `whole`, whole photos, stretched. Raises UserError where a file was
@@ -104,12 +113,12 @@ def decode_photos(
         return np.stack(pictures) if views else pictures[0]
 
     shape = (len(photos), *([views] if views else []), image_size, image_size, 3)
-    # Photos are sorted by class. In a file, they lie in the order of their hashes, so in none.
-    hashes = [photo.sha256 for photo in photos]
-    order = np.argsort(hashes, kind="stable") if on_disk else np.arange(len(photos))
+    order = np.arange(len(photos))
+    if folder and mixed:  # they are sorted by class; in the order of their hashes, by nothing
+        order = np.argsort([photo.sha256 for photo in photos], kind="stable")
     decoded = read_ahead(read, [photos[place] for place in order], f"Decoding {description}")
-    if on_disk:
-        inputs = Records(data_folder, shape, order, decoded)
+    if folder:
+        inputs = Records(folder, shape, order, decoded)
     else:
         inputs = np.empty(shape, np.uint8)
         for position, pixels in enumerate(decoded):
@@ -188,10 +197,11 @@ def build_training_dataset(
             if epoch == 0:
                 owners = _find_owners(positions, batch_size)
                 rows = _find_rows(owners)
-            own_rows = rows[positions[owners[positions] == processes.rank]]
-            photos = ((row, examples.inputs[row]) for row in own_rows)
             if isinstance(examples.inputs, Records):
-                photos = examples.inputs.shuffle((seed, epoch, processes.rank))
+                photos = examples.inputs.shuffle((seed, epoch, processes.rank, SHUFFLING))
+            else:
+                own_rows = rows[positions[owners[positions] == processes.rank]]
+                photos = ((row, examples.inputs[row]) for row in own_rows)
             for start in range(0, count, batch_size):
                 size = min(batch_size, count - start)
                 # Drawn for earlier epochs too, so that those after them are the same.

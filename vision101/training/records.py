@@ -1,11 +1,13 @@
 """Decoded photos that do not fit into memory: written to a file once, and read block by block."""
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from vision101.errors import UserError
 from vision101.files import disk_errors
 
 # Read at once: hard disks and networks are slow with smaller pieces, and of these 16 fit anywhere.
@@ -38,6 +40,10 @@ class Records:
         self._order, self._place_of = order, np.argsort(order)
         with disk_errors():
             folder.mkdir(parents=True, exist_ok=True)
+            needed, free = int(np.prod(shape)), shutil.disk_usage(folder).free
+            if needed > free:
+                sizes = f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} are free"
+                raise UserError(f"decoded photos need {sizes} in {folder}; free some space there")
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (open for as long as this)
             # Written rather than mapped, so that a full disk is an error and no crash.
             for pixels in decoded:
@@ -71,7 +77,8 @@ class Records:
                 pixels = self._read(start, min(block, len(self) - start))
                 photos += zip(self._order[start : start + block].tolist(), pixels, strict=True)
             for place in generator.permutation(len(photos)):
-                yield photos[place]
+                position, pixels = photos[place]
+                yield position, pixels.copy()  # a view would keep its whole block in memory
 
     def _read(self, start: int, count: int) -> np.ndarray:
         """Return photos from their places in the file."""
