@@ -199,6 +199,17 @@ def test_correction_for_many_pairs():
     assert holm_correction([]) == []
 
 
+def test_one_seed_does_not_say_that_a_recipe_is_better(run_compare, tmp_path):
+    make_run(tmp_path, "a0", "better", wrong=[30], seed=0)
+    for seed in range(2):
+        make_run(tmp_path, f"b{seed}", "worse", wrong=range(12), seed=seed)
+    shown = " ".join(run_compare("--output-dir", tmp_path).out.split())
+    assert "better is best, with 98 % balanced accuracy" in shown
+    assert "by more than chance. Its weakest class: roses, 19 of 20 right." in shown
+    assert "Whether it is better is not known on other splits: worse has 1 seed in common" in shown
+    assert "To settle it, train these with the same seeds" in shown
+
+
 def test_verdict_counts_the_pairs_of_all_splits(run_compare, tmp_path):
     """The difference of the worked example is more than chance alone, but not as one of three."""
     for seed in range(3):
@@ -448,7 +459,7 @@ def test_a_lead_that_may_be_chance_is_no_victory(run_compare, tmp_path):
     make_run(tmp_path, "b", "other", wrong=[5, 6, 7])
     shown = " ".join(run_compare("--output-dir", tmp_path).out.split())
     assert "No clear winner: one has 98 % balanced accuracy" in shown
-    assert "To settle it, train these with other seeds too" in shown
+    assert "To settle it, train these with the same seeds" in shown
     assert "but got only 2 more of these right than other, which may be chance." in shown
     assert "is best" not in shown
     # With a third run, one that is beaten for sure: ahead, and still not the best for sure.

@@ -58,7 +58,7 @@ def test_few_photos_leave_a_score_uncertain():
     unseen = score(18, 6, 6, 6, 6)
     verdict, warning = describe_accuracy(CLASSES, unseen)
     assert "75 % of unseen photos right (56 to 89 %)" in verdict
-    assert warning == "24 unseen photos: this score is uncertain by ± 19 points."
+    assert warning == "24 unseen photos: this score is uncertain by ± 17 points."
     surer = "python train_transfer.py --folds 5"
     steps = suggest_next_steps("report.html", "python predict.py", unseen, surer)
     assert "Add photos" in steps[2]

@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ TITLE_WIDTH = 46
 SCREEN_LINES = 18
 
 NO_WINNER = "No clear winner"
+UNKNOWN = "Whether it is better is not known"
 
 
 class Table(NamedTuple):
@@ -138,7 +140,17 @@ def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
         beaten = "all" if sure == len(others) else f"{sure} of the"
         lead = f"better than {beaten} {len(others)} others by more than chance"
     place = "best" if sure == len(others) else "ahead"
-    return f"{best.title} is {place}, with {score}; {lead}."
+    return f"{best.title} is {place}, with {score}; {lead}. {_name_weakest_class(best)}".rstrip()
+
+
+def _name_weakest_class(run: ComparedRun) -> str:
+    """Return which class a run recognises least often; "" where it makes no mistakes."""
+    totals = Counter(label for _, label, _ in run.outcomes)
+    hits = Counter(label for _, label, right in run.outcomes if right)
+    weakest = min(totals, key=lambda label: hits[label] / totals[label])
+    if hits == totals:
+        return ""
+    return f"Its weakest class: {weakest}, {hits[weakest]:,} of {totals[weakest]:,} right."
 
 
 def _percent(share: float | None) -> str:
@@ -223,7 +235,7 @@ def _judge_best_recipe(groups: list[SeedGroup]) -> str:
     """Return the verdict on recipes, of which the first one has the best mean."""
     best, *others = groups
     (mean, *_), seeds = _format_scores(best.scores, []), count(len(best.scores), "seed")
-    lead = "has the best mean," if others else "has"
+    lead = f"has the best {'mean' if len(best.scores) > 1 else 'score'}," if others else "has"
     verdict = f"{best.title} {lead} {mean} % balanced accuracy over {seeds}"
     for other in others[:1]:
         shared = best.scores.keys() & other.scores.keys()
@@ -231,7 +243,10 @@ def _judge_best_recipe(groups: list[SeedGroup]) -> str:
         if len(shared) > 1:
             verdict += f"; ahead of {other.title} on {ahead} of {len(shared)} shared seeds"
         else:
-            verdict += f"; too few seeds are shared with {other.title} to say that it is better"
+            return (
+                f"{verdict}. {UNKNOWN} on other splits: {other.title} has "
+                f"{len(shared) or 'no'} seed in common with it."
+            )
     return f"{verdict}."
 
 
@@ -346,8 +361,9 @@ def plot_comparison(
 def finish_comparison(folder: Path, sections: list[Section]) -> None:
     """Write `table.md` and `report.html` beside the picture, and say what to do next."""
     predict = f"python predict.py --run {quote(shown_path(sections[0].runs[0].folder))} photo.jpg"
-    undecided = any(section.summary.startswith(NO_WINNER) for section in sections)
-    settle = "To settle it, train these with other seeds too (--seed 1, 2, …), and compare again"
+    summaries = " ".join(section.summary for section in sections)
+    undecided = NO_WINNER in summaries or UNKNOWN in summaries
+    settle = "To settle it, train these with the same seeds (--seed 1, 2, …), and compare again"
     with write_atomically(folder / "table.md") as temporary:
         temporary.write_text(format_markdown(sections), encoding="utf-8", errors="surrogateescape")
     parts = {f"part-{number}": section for number, section in enumerate([*sections, TERMS], 1)}

@@ -96,7 +96,7 @@ def learned_little(unseen: dict) -> bool:
 
 def _measure_uncertainty(unseen: dict) -> float:
     low, high = unseen["accuracy_interval"]
-    return max(high - unseen["accuracy"], unseen["accuracy"] - low)
+    return (high - low) / 2
 
 
 def describe_acceptance(confidence: dict, never_accepted: Sequence[str]) -> list[str]:

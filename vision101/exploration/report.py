@@ -121,8 +121,8 @@ def print_summary(folder: Path, found: Exploration) -> None:
     for advice in found.advice:
         if not advice.fits:
             say(f"- {advice.topic}: {advice.suggestion}")
-    if fitting := [advice.topic for advice in found.advice if advice.fits]:
-        say(f"- What the recipes do fits: {', '.join(fitting)}.")
+    if all(advice.fits for advice in found.advice):
+        print("- What the recipes do fits.")
     wrong = {
         "duplicates in two classes": across,
         "label issues": found.label_check.issues,
