@@ -28,7 +28,7 @@ SHOWN_PAIRS = 15
 TITLE_WIDTH = 46
 
 # Lines that the terminal shows at once, less those that say what to do next.
-SCREEN_LINES = 18
+SCREEN_LINES = 17
 
 NO_WINNER = "No clear winner"
 UNKNOWN = "Whether it is better is not known"
@@ -363,7 +363,7 @@ def finish_comparison(folder: Path, sections: list[Section]) -> None:
     predict = f"python predict.py --run {quote(shown_path(sections[0].runs[0].folder))} photo.jpg"
     summaries = " ".join(section.summary for section in sections)
     undecided = NO_WINNER in summaries or UNKNOWN in summaries
-    settle = "To settle it, train these with the same seeds (--seed 1, 2, …), and compare again"
+    settle = "To settle it, train these with the same seeds (--seed 1, 2, …)"
     with write_atomically(folder / "table.md") as temporary:
         temporary.write_text(format_markdown(sections), encoding="utf-8", errors="surrogateescape")
     parts = {f"part-{number}": section for number, section in enumerate([*sections, TERMS], 1)}
