@@ -17,7 +17,7 @@ from vision101.photos.split import EVALUATED_SUBSETS, SUBSETS, hash_split, split
 
 @pytest.fixture
 def split(painted_folder, tmp_path):
-    photos = index_photos(find_photos(painted_folder), tmp_path / "data")
+    photos = index_photos(find_photos(str(painted_folder)), tmp_path / "data")
     return split_photos(photos, seed=0)
 
 
