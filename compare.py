@@ -40,8 +40,9 @@ def main() -> None:
     # Runs that differ in nothing but the seed show how much is chance in split and training.
     recipes = group_by_recipe(runs)
 
-    # Show it.
+    # Show it, what tells most first.
     sections = describe_splits(splits, pairs) + describe_recipes(recipes)
+    sections.sort(key=lambda section: section.rank)
     if arguments.markdown:
         print(format_markdown(sections), end="")
     else:

@@ -186,7 +186,7 @@ def test_accepted_mistakes_come_first_and_others_say_why_not(start_run, check_pa
     )
     finish_run(run, model, evaluation, images)
     text = " ".join(check_page(run.folder / "report.html").split("were misclassified")[1].split())
-    assert "The model was sure of 1 of these, which comes first" in text
+    assert f"The model was sure of 1 of the {len(wrong)}, which comes first" in text
     names = [run.split["unseen"][position].path.name for position in (least, most)]
     first, second = map(text.index, names)
     assert (

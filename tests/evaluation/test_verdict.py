@@ -102,7 +102,8 @@ def test_what_is_hardly_better_than_guessing_is_said_though_it_is_no_chance():
 def test_the_weakest_class_is_named_with_what_it_is_taken_for():
     confusion = [[3, 1, 2, 0], [0, 6, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
     assert describe_weakest_class(CLASSES, {"confusion": confusion}) == [
-        "Weakest class: climbing roses (David Austin), 3 of 6 right, 2 taken for sunflowers."
+        "Weakest class: climbing roses (David Austin), 3 of 6 right, 2 taken for sunflowers (1 the "
+        "other way round)."
     ]
     confusion[1] = [1, 1, 0, 0]  # as weak
     (sentence,) = describe_weakest_class(CLASSES, {"confusion": confusion})
@@ -170,10 +171,30 @@ def test_classes_that_the_model_is_never_sure_of_are_named():
     probabilities = np.eye(4)[[0, 0, 1, 2, 2]]
     never = find_never_accepted(CLASSES, probabilities, np.array([True, True, False, True, True]))
     assert describe_acceptance(confidence, never) == [
-        "It is sure of 50 % of unseen photos, and right on 90 % of these (80 to 95 %; target: "
-        "95 %); it leaves the others to a person.",
+        "The model is sure of 50 % of unseen photos, and right on 90 % of these (80 to 95 %; "
+        "target: 95 %, perhaps missed); it leaves the others to a person.",
         "It is never sure of Gänseblümchen, tulips.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "interval", "told"),
+    [
+        (0.9, [0.85, 0.94], "95 %, missed)"),
+        (0.94, [0.91, 0.97], "95 %, perhaps missed)"),
+        (0.96, [0.93, 0.98], "95 %)"),
+        (1, [0.78, 1], "95 %, too few photos to tell)"),
+    ],
+)
+def test_a_target_is_called_missed_as_surely_as_it_was(accuracy, interval, told):
+    confidence = {
+        "coverage": 0.5,
+        "target_accuracy": 0.95,
+        "accepted_accuracy": accuracy,
+        "accepted_accuracy_interval": interval,
+    }
+    (sentence,) = describe_acceptance(confidence, [])
+    assert f"target: {told}; it leaves" in sentence
 
 
 @pytest.mark.parametrize(

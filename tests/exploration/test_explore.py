@@ -90,7 +90,7 @@ def test_page_shows_all_and_loads_every_picture(explored, check_page):
     assert f"Then train: python train_transfer.py --data {explored[0]}" in start
     issues = len(read_rows(explored[1] / "label_issues.csv"))
     assert "54 photos of 3 classes, 15 to 21 of each: " in start
-    assert f"{issues} labels to look at; odd files: broken (1)" in start
+    assert f"{issues} label issues; odd files: broken (1)" in start
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_photos_without_findings_are_summed_up():
     photos = [SimpleNamespace(class_name=name) for name in "abab"]
     found = Exploration("", "", photos, None, [], [], [], LabelCheck([], 1.0, ""))
     assert describe_photos(found) == (
-        "4 photos of 2 classes, 2 of each: no duplicates, no labels to look at, no odd files."
+        "4 photos of 2 classes, 2 of each: no duplicates, no label issues, no odd files."
     )
 
 

@@ -22,6 +22,7 @@ class SeedGroup(NamedTuple):
     title: str  # tells their recipe from others on the same photos
     scores: dict[int, float]  # balanced accuracy on unseen photos, 0-1: mean of each seed's runs
     training_seconds: float  # mean of the runs
+    runs: list[ComparedRun]
 
     @property
     def score(self) -> float:
@@ -82,7 +83,10 @@ def _group_seeds(titled: ComparedRun, runs: list[ComparedRun]) -> SeedGroup:
     for run in runs:
         scores[run.config["seed"]].append(run.score)
     means = {seed: statistics.mean(of_seed) for seed, of_seed in scores.items()}
-    return SeedGroup(titled.title, means, statistics.mean(run.training_seconds for run in runs))
+    seconds = statistics.mean(run.training_seconds for run in runs)
+    return SeedGroup(
+        titled.title, means, seconds, [run._replace(title=titled.title) for run in runs]
+    )
 
 
 def _tell_apart(runs: list[ComparedRun], *other_entries: str) -> list[ComparedRun]:

@@ -17,7 +17,7 @@ from vision101.evaluation.verdict import format_interval, format_percent
 from vision101.files import write_atomically
 from vision101.pages import embed_picture, link_to, write_report
 from vision101.runs import PAGE_NAME, PREDICTIONS_NAME
-from vision101.terminal import build_table, count, format_seconds, lay_out
+from vision101.terminal import build_table, count, format_seconds, lay_out, say
 
 PICTURE_NAME = "comparison.png"
 
@@ -29,9 +29,14 @@ TITLE_WIDTH = 46
 
 # Lines that the terminal shows at once, less those that say what to do next.
 SCREEN_LINES = 17
+BESIDES_LINES = 5  # of these, for verdicts besides the first one, at least
 
 NO_WINNER = "No clear winner"
-UNKNOWN = "Whether it is better is not known"
+UNKNOWN = "would show whether the lead holds"
+
+# What a section is about, the most telling first: recipes over several seeds, the runs on one
+# split, or nothing that compares.
+OVER_SEEDS, ON_ONE_SPLIT, ALONE = range(3)
 
 
 class Table(NamedTuple):
@@ -50,8 +55,9 @@ class Section(NamedTuple):
     summary: str  # the verdict, in a sentence or two
     tables: list[Table]  # what one would put into a README
     notes: list[str]  # sentences about the whole section
+    rank: int  # OVER_SEEDS, ON_ONE_SPLIT or ALONE
+    runs: Sequence[ComparedRun]  # whose pages and photos the page names, those of the best first
     verdicts: Sequence[str] = ()  # a sentence about each pair of runs
-    runs: Sequence[ComparedRun] = ()  # whose pages and photos the page names
 
 
 TERMS = Section(
@@ -75,6 +81,8 @@ TERMS = Section(
         "ones find them in seconds. Training comes on top. Prediction is the time of a photo, one "
         "of many at once.",
     ],
+    ALONE,
+    [],
 )
 
 
@@ -85,7 +93,8 @@ def describe_splits(splits: dict[str, list[ComparedRun]], pairs: list[list[Pair]
         notes = _note_tests(runs, len(split_pairs), total)
         verdicts = [_judge_pair(pair) for pair in split_pairs]
         summary, tables = _judge_best(runs, split_pairs), _tabulate_runs(runs)
-        sections.append(Section(heading, summary, tables, notes, verdicts, runs))
+        rank = ON_ONE_SPLIT if len(runs) > 1 else ALONE
+        sections.append(Section(heading, summary, tables, notes, rank, runs, verdicts))
     return sections
 
 
@@ -121,9 +130,9 @@ def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
     interval = format_interval(unseen["balanced_accuracy_interval"])
     guess = format_percent(1 / len(best.config["class_names"]))
     photos = f"{count(unseen['count'], 'unseen photo')} (guessing: {guess})"
-    score = f"{format_percent(best.score)} balanced accuracy ({interval}) on {photos}"
     if not others:
-        return f"{best.title} has {score}. Nothing to compare with on this split."
+        return f"only {best.title}, {format_percent(best.score)} ({interval})."
+    score = f"{format_percent(best.score)} balanced accuracy ({interval}) on {photos}"
     ahead = [pair.p_value for pair in pairs if pair.better == best.title]
     sure = sum(p_value < SIGNIFICANCE_LEVEL for p_value in ahead)
     if not sure:
@@ -135,18 +144,20 @@ def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
             f"{others[0].title}, which may be chance."
         )
     if len(others) == 1:
-        lead = f"better than {others[0].title} by more than chance"
+        other = f"{others[0].title} ({format_percent(others[0].score)})"
+        lead = f"better than {other} by more than chance"
     else:
         beaten = "all" if sure == len(others) else f"{sure} of the"
         lead = f"better than {beaten} {len(others)} others by more than chance"
     place = "best" if sure == len(others) else "ahead"
-    return f"{best.title} is {place}, with {score}; {lead}. {_name_weakest_class(best)}".rstrip()
+    return f"{best.title} is {place}, with {score}; {lead}. {_name_weakest_class([best])}".rstrip()
 
 
-def _name_weakest_class(run: ComparedRun) -> str:
-    """Return which class a run recognises least often; "" where it makes no mistakes."""
-    totals = Counter(label for _, label, _ in run.outcomes)
-    hits = Counter(label for _, label, right in run.outcomes if right)
+def _name_weakest_class(runs: list[ComparedRun]) -> str:
+    """Return which class runs recognise least often; "" where they make no mistakes."""
+    outcomes = [outcome for run in runs for outcome in run.outcomes]
+    totals = Counter(label for _, label, _ in outcomes)
+    hits = Counter(label for _, label, right in outcomes if right)
     weakest = min(totals, key=lambda label: hits[label] / totals[label])
     if hits == totals:
         return ""
@@ -226,28 +237,34 @@ def describe_recipes(photo_sets: dict[str, list[SeedGroup]]) -> list[Section]:
         if missing := math.comb(len(groups), 2) - len(differences):
             pairs = f"{count(missing, 'pair')} of recipes without two seeds in common"
             notes.append(f"{pairs} could not be compared.")
+        summary = _judge_best_recipe(groups)
+        rank = ALONE if UNKNOWN in summary or len(groups) == 1 else OVER_SEEDS
         heading = f"{photos}, recipes over seeds"
-        sections.append(Section(heading, _judge_best_recipe(groups), tables, notes))
+        sections.append(Section(heading, summary, tables, notes, rank, groups[0].runs))
     return sections
 
 
 def _judge_best_recipe(groups: list[SeedGroup]) -> str:
     """Return the verdict on recipes, of which the first one has the best mean."""
     best, *others = groups
-    (mean, *_), seeds = _format_scores(best.scores, []), count(len(best.scores), "seed")
-    lead = f"has the best {'mean' if len(best.scores) > 1 else 'score'}," if others else "has"
-    verdict = f"{best.title} {lead} {mean} % balanced accuracy over {seeds}"
-    for other in others[:1]:
-        shared = best.scores.keys() & other.scores.keys()
-        ahead = sum(best.scores[seed] > other.scores[seed] for seed in shared)
-        if len(shared) > 1:
-            verdict += f"; ahead of {other.title} on {ahead} of {len(shared)} shared seeds"
-        else:
-            return (
-                f"{verdict}. {UNKNOWN} on other splits: {other.title} has "
-                f"{len(shared) or 'no'} seed in common with it."
-            )
-    return f"{verdict}."
+    mean, *_ = _format_scores(best.scores, [])
+    score = f"{mean} % balanced accuracy over {count(len(best.scores), 'seed')}"
+    if not others:
+        return f"only {best.title}, {score}."
+    second = others[0]
+    shared = best.scores.keys() & second.scores.keys()
+    if len(shared) < 2:
+        more = "a second" if shared else "two of them"
+        return (
+            f"{best.title} and {second.title} have {len(shared) or 'no'} seed in common; {more} "
+            f"{UNKNOWN} on other splits."
+        )
+    ahead = sum(best.scores[seed] > second.scores[seed] for seed in shared)
+    mean, *_ = _format_scores(second.scores, [])
+    return (
+        f"{best.title} has the best mean, {score}; ahead of {second.title} ({mean} %) on {ahead} "
+        f"of {len(shared)} shared seeds. {_name_weakest_class(best.runs)}"
+    ).rstrip()
 
 
 def _format_scores(scores: dict[int, float], seeds: list[int], sign: str = "") -> list[str]:
@@ -260,18 +277,28 @@ def _format_scores(scores: dict[int, float], seeds: list[int], sign: str = "") -
 
 
 def print_sections(sections: list[Section]) -> None:
-    """Print the verdict of each section, and of their tables what a screen has room for."""
-    shown = [lay_out(f"{section.heading}: {section.summary}") for section in sections]
-    room = SCREEN_LINES - len("\n".join(shown).splitlines())
-    for number, section in enumerate(sections):
-        table = section.tables[0]
-        headings, *rows = (row[: table.shown] for row in (table.headings, *table.rows))
-        lines = lay_out(build_table(headings, rows)).splitlines()
-        if room > 4:
-            kept = lines if len(lines) <= room - 2 else [*lines[: room - 3], "..."]
-            shown[number] += "\n\n" + "\n".join(kept) + "\n"
-            room -= len(kept) + 2
-    print("\n".join(shown).rstrip())
+    """Print the verdict of the first section and its table, and of the others what a screen has
+    room for.
+    """
+    first, *others = sections
+    table = first.tables[0]
+    headings, *rows = (row[: table.shown] for row in (table.headings, *table.rows))
+    verdict = lay_out(f"{first.heading}: {first.summary}")
+    lines = lay_out(build_table(headings, rows)).splitlines()
+    room = SCREEN_LINES - len(verdict.splitlines()) - 1 - (BESIDES_LINES if others else 0)
+    lines = lines if len(lines) <= room else [*lines[: room - 1], "..."]
+    room += BESIDES_LINES - len(lines) - 2
+    print(verdict, "", *lines, sep="\n")
+    shown = []
+    for section in others:
+        text = lay_out(f"- {section.heading}: {section.summary}")
+        room -= len(text.splitlines())
+        if room < (section is not others[-1]):  # a line for how many are left out
+            shown.append(f"- {count(len(others) - len(shown), 'more verdict')} on the page")
+            break
+        shown.append(text)
+    if shown:
+        print("\nBesides:", *shown, sep="\n")
 
 
 def format_markdown(sections: list[Section]) -> str:
@@ -361,9 +388,10 @@ def plot_comparison(
 def finish_comparison(folder: Path, sections: list[Section]) -> None:
     """Write `table.md` and `report.html` beside the picture, and say what to do next."""
     predict = f"python predict.py --run {quote(shown_path(sections[0].runs[0].folder))} photo.jpg"
-    summaries = " ".join(section.summary for section in sections)
-    undecided = NO_WINNER in summaries or UNKNOWN in summaries
-    settle = "To settle it, train these with the same seeds (--seed 1, 2, …)"
+    undecided = any(
+        NO_WINNER in section.summary or UNKNOWN in section.summary for section in sections
+    )
+    settle = "To settle it, train the first two with the same seeds (--seed 1, 2, …)"
     with write_atomically(folder / "table.md") as temporary:
         temporary.write_text(format_markdown(sections), encoding="utf-8", errors="surrogateescape")
     parts = {f"part-{number}": section for number, section in enumerate([*sections, TERMS], 1)}
@@ -379,6 +407,8 @@ def finish_comparison(folder: Path, sections: list[Section]) -> None:
         settle=settle if undecided else "",
         predict=predict,
     )
-    look = f"Open {shown_path(folder / PAGE_NAME)}, and look at the mistakes"
-    steps = [look, *([settle] if undecided else []), f"Predict: {predict}"]
-    print("\nNext:", *steps, sep="\n- ")
+    print("\nNext:")
+    say(f"- Open {shown_path(folder / PAGE_NAME)}, which links to the mistakes")
+    if undecided:
+        print(f"- {settle}")
+    print(f"- Predict: {predict}")

@@ -80,11 +80,14 @@ def describe_weakest_class(class_names: list[str], unseen: dict) -> list[str]:
     recalls = np.where(counts, hits / np.maximum(counts, 1), np.inf)
     weakest = recalls.argmin()
     others = np.where(np.arange(len(counts)) == weakest, 0, confusion[weakest])
+    other = others.argmax()
+    back = confusion[other, weakest]
+    back = f" ({back:,} the other way round)" if back else ""
     alone = (recalls == recalls.min()).sum() == 1
     lead = "Weakest class" if alone else "One of the weakest classes"
     return [
         f"{lead}: {class_names[weakest]}, {hits[weakest]:,} of {counts[weakest]:,} right, "
-        f"{others.max():,} taken for {class_names[others.argmax()]}."
+        f"{others.max():,} taken for {class_names[other]}{back}."
     ]
 
 
@@ -111,12 +114,17 @@ def describe_acceptance(confidence: dict, never_accepted: Sequence[str]) -> list
         ]
     accuracy = confidence["accepted_accuracy"]
     right = "all of these" if accuracy == 1 else f"{format_percent(accuracy)} of these"
-    if confidence["accepted_accuracy_interval"][1] < confidence["target_accuracy"]:
+    low, high = confidence["accepted_accuracy_interval"]
+    if high < confidence["target_accuracy"]:
         target += ", missed"
+    elif accuracy < confidence["target_accuracy"]:
+        target += ", perhaps missed"
+    elif low < confidence["target_accuracy"] and high - low > 2 * UNCERTAIN_BY:
+        target += ", too few photos to tell"
     sentences = [
-        f"It is sure of {format_percent(confidence['coverage'])} of unseen photos, and right on "
-        f"{right} ({format_interval(confidence['accepted_accuracy_interval'])}; target: {target}); "
-        "it leaves the others to a person."
+        f"The model is sure of {format_percent(confidence['coverage'])} of unseen photos, and "
+        f"right on {right} ({format_interval((low, high))}; target: {target}); it leaves the "
+        "others to a person."
     ]
     if never_accepted:
         names, more = never_accepted[:NAMED_CLASSES], never_accepted[NAMED_CLASSES:]
@@ -258,7 +266,7 @@ def suggest_next_steps(
     """
     steps = [f"Open {page}"]
     if unseen["accuracy"] < 1:
-        labels = "" if painted else ": it is the model that is wrong, or the label"
+        labels = "" if painted else ": is the model wrong, or the label?"
         steps.append(f"Look at the mistakes first{labels}")
     if epochs:
         steps.append(f"Train longer, with --epochs {epochs}: it was still improving at the end")

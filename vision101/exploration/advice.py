@@ -113,8 +113,8 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
             f"{100 * omega_squared(clutter, labels):.0f} % of the differences between photos."
         )
         suggestion = (
-            "A network could go by them, rather than by the subject: --recipe tuned of "
-            "train_cnn.py crops photos and blends them (mixup), against that; look at its mistakes."
+            "A network may go by the surroundings: add photos from other places. Of the recipes, "
+            "tuned does most against it, by crops and mixup."
         )
         advice.append(Advice("Presence of other objects", finding, suggestion))
     return advice

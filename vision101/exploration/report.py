@@ -20,6 +20,9 @@ from vision101.terminal import count, say
 # Findings of a kind that the page shows; the lists beside it have all of them.
 LISTED = 200
 
+# The worst label issues that the terminal names.
+NAMED = 3
+
 # With fewer photos of a class than this, a pretrained network is the better start.
 FEW_PHOTOS = 200
 
@@ -98,7 +101,7 @@ def describe_photos(found: Exploration) -> str:
     across = sum(pair.across_classes for pair in found.duplicates)
     across = f" ({across:,} across classes)" if across else ""
     issues = len(found.label_check.issues)
-    labels = f"{count(issues, 'label') if issues else 'no labels'} to look at"
+    labels = count(issues, "label issue") if issues else "no label issues"
     labels = labels if found.label_check.accuracy is not None else "labels not checked"
     files = f"; odd files: {_count_kinds(found.problems)}" if found.problems else ", no odd files"
     return (
@@ -117,12 +120,15 @@ def print_summary(folder: Path, found: Exploration) -> None:
     across = sum(pair.across_classes for pair in found.duplicates)
     print()
     say(describe_photos(found), found.label_check.note)
-    print("\nFor training:")
+    for issue in found.label_check.issues[:NAMED]:
+        photo = f"{issue.photo.path.parent.name}/{issue.photo.path.name}"
+        say(f"- {photo}: perhaps {issue.suggested}")
+    print("\nWorth a try in training:")
     for advice in found.advice:
         if not advice.fits:
             say(f"- {advice.topic}: {advice.suggestion}")
     if all(advice.fits for advice in found.advice):
-        print("- What the recipes do fits.")
+        print("- Nothing: what the recipes do fits.")
     wrong = {
         "duplicates in two classes": across,
         "label issues": found.label_check.issues,
