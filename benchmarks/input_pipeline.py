@@ -50,7 +50,7 @@ def main() -> None:
         "ours": ours,
         "tutorial": build_tutorial_dataset(source.folder),
     }
-    keras.config.set_dtype_policy(schedule.choose_precision("auto"))
+    keras.config.set_dtype_policy(schedule.choose_precision(arguments.precision))
     model = models.build_tuned_cnn(len(class_names))
     model.compile(keras.optimizers.AdamW(1e-3), keras.losses.CategoricalCrossentropy())
 
@@ -111,6 +111,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, metavar="PHOTOS")
     parser.add_argument("--steps", type=int, default=64, help="in a measurement (default: 64)")
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--precision", default="auto", help="as of train_cnn.py (default: auto)")
     return parser.parse_args()
 
 
