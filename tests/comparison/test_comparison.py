@@ -119,7 +119,7 @@ def test_picture_page_and_table_are_written(run_compare, tmp_path):
     assert predict.endswith(f"python predict.py --run {tmp_path / 'a'} photo.jpg")
     assert shown.startswith("flowers, seed 0: tuned CNN is best, with 98 % balanced accuracy")
     assert "better than base CNN (78 %) by more than chance." in " ".join(shown.split())
-    assert "To settle it" not in shown
+    assert "To see whether a lead" not in shown
     assert "tuned CNN is right where base CNN is wrong on 8 photos" in read_page(tmp_path)
     assert complaints == ""
 
@@ -205,9 +205,9 @@ def test_one_seed_does_not_say_that_a_recipe_is_better(run_compare, tmp_path):
         make_run(tmp_path, f"b{seed}", "worse", wrong=range(12), seed=seed)
     shown = " ".join(run_compare("--output-dir", tmp_path).out.split())
     assert "better is best, with 98 % balanced accuracy" in shown
-    assert "by more than chance. Its weakest class: roses, 19 of 20 right." in shown
+    assert "by more than chance. Weakest class of better: roses, 19 of 20 right." in shown
     assert "better and worse have 1 seed in common; a second would show whether" in shown
-    assert "To settle it, train the first two with the same seeds" in shown
+    assert "To see whether a lead holds, train the best two" in shown
     # What says least comes last, and in few words.
     assert shown.index("is best") < shown.index("flowers, seed 1: only worse, 70 %")
 
@@ -227,8 +227,8 @@ def test_verdict_counts_the_pairs_of_all_splits(run_compare, tmp_path):
     # Several seeds say more than one, so their verdict is the first.
     assert " ".join(shown.split()).startswith(
         "flowers, recipes over seeds: better has the best mean, 97.5 ± 0.0 % balanced accuracy "
-        "over 3 seeds; ahead of worse (77.5 ± 0.0 %) on 3 of 3 shared seeds. Its weakest class: "
-        "roses, 57 of 60 right."
+        "over 3 seeds; ahead of worse (77.5 ± 0.0 %) on 3 of 3 shared seeds, which may be "
+        "chance. Weakest class of better: roses, 57 of 60 right."
     )
     together = read_page(tmp_path)
     assert together.count("1 of the 3 pairs on all splits compared here") == 3
@@ -464,7 +464,7 @@ def test_a_lead_that_may_be_chance_is_no_victory(run_compare, tmp_path):
     make_run(tmp_path, "b", "other", wrong=[5, 6, 7])
     shown = " ".join(run_compare("--output-dir", tmp_path).out.split())
     assert "No clear winner: one has 98 % balanced accuracy" in shown
-    assert "To settle it, train the first two with the same seeds" in shown
+    assert "To see whether a lead holds, train the best two" in shown
     assert "but got only 2 more of these right than other, which may be chance." in shown
     assert "is best" not in shown
     # With a third run, one that is beaten for sure: ahead, and still not the best for sure.

@@ -58,6 +58,7 @@ class Section(NamedTuple):
     rank: int  # OVER_SEEDS, ON_ONE_SPLIT or ALONE
     runs: Sequence[ComparedRun]  # whose pages and photos the page names, those of the best first
     verdicts: Sequence[str] = ()  # a sentence about each pair of runs
+    weakest: str = ""  # which class the best one recognises least often
 
 
 TERMS = Section(
@@ -94,7 +95,8 @@ def describe_splits(splits: dict[str, list[ComparedRun]], pairs: list[list[Pair]
         verdicts = [_judge_pair(pair) for pair in split_pairs]
         summary, tables = _judge_best(runs, split_pairs), _tabulate_runs(runs)
         rank = ON_ONE_SPLIT if len(runs) > 1 else ALONE
-        sections.append(Section(heading, summary, tables, notes, rank, runs, verdicts))
+        weakest = _name_weakest_class(runs[:1])
+        sections.append(Section(heading, summary, tables, notes, rank, runs, verdicts, weakest))
     return sections
 
 
@@ -150,7 +152,7 @@ def _judge_best(runs: list[ComparedRun], pairs: list[Pair]) -> str:
         beaten = "all" if sure == len(others) else f"{sure} of the"
         lead = f"better than {beaten} {len(others)} others by more than chance"
     place = "best" if sure == len(others) else "ahead"
-    return f"{best.title} is {place}, with {score}; {lead}. {_name_weakest_class([best])}".rstrip()
+    return f"{best.title} is {place}, with {score}; {lead}."
 
 
 def _name_weakest_class(runs: list[ComparedRun]) -> str:
@@ -161,7 +163,8 @@ def _name_weakest_class(runs: list[ComparedRun]) -> str:
     weakest = min(totals, key=lambda label: hits[label] / totals[label])
     if hits == totals:
         return ""
-    return f"Its weakest class: {weakest}, {hits[weakest]:,} of {totals[weakest]:,} right."
+    right = f"{hits[weakest]:,} of {totals[weakest]:,} right"
+    return f"Weakest class of {runs[0].title}: {weakest}, {right}."
 
 
 def _percent(share: float | None) -> str:
@@ -240,7 +243,9 @@ def describe_recipes(photo_sets: dict[str, list[SeedGroup]]) -> list[Section]:
         summary = _judge_best_recipe(groups)
         rank = ALONE if UNKNOWN in summary or len(groups) == 1 else OVER_SEEDS
         heading = f"{photos}, recipes over seeds"
-        sections.append(Section(heading, summary, tables, notes, rank, groups[0].runs))
+        best = groups[0].runs
+        weakest = _name_weakest_class(best)
+        sections.append(Section(heading, summary, tables, notes, rank, best, weakest=weakest))
     return sections
 
 
@@ -261,10 +266,10 @@ def _judge_best_recipe(groups: list[SeedGroup]) -> str:
         )
     ahead = sum(best.scores[seed] > second.scores[seed] for seed in shared)
     mean, *_ = _format_scores(second.scores, [])
-    return (
-        f"{best.title} has the best mean, {score}; ahead of {second.title} ({mean} %) on {ahead} "
-        f"of {len(shared)} shared seeds. {_name_weakest_class(best.runs)}"
-    ).rstrip()
+    lead = f"ahead of {second.title} ({mean} %) on {ahead} of {len(shared)} shared seeds"
+    # The sign test, one-sided: all of five or more seeds would be ahead by chance once in 32 times.
+    chance = "" if ahead == len(shared) >= 5 else ", which may be chance"
+    return f"{best.title} has the best mean, {score}; {lead}{chance}."
 
 
 def _format_scores(scores: dict[int, float], seeds: list[int], sign: str = "") -> list[str]:
@@ -283,7 +288,7 @@ def print_sections(sections: list[Section]) -> None:
     first, *others = sections
     table = first.tables[0]
     headings, *rows = (row[: table.shown] for row in (table.headings, *table.rows))
-    verdict = lay_out(f"{first.heading}: {first.summary}")
+    verdict = lay_out(f"{first.heading}: {first.summary} {first.weakest}".rstrip())
     lines = lay_out(build_table(headings, rows)).splitlines()
     room = SCREEN_LINES - len(verdict.splitlines()) - 1 - (BESIDES_LINES if others else 0)
     lines = lines if len(lines) <= room else [*lines[: room - 1], "..."]
@@ -391,7 +396,7 @@ def finish_comparison(folder: Path, sections: list[Section]) -> None:
     undecided = any(
         NO_WINNER in section.summary or UNKNOWN in section.summary for section in sections
     )
-    settle = "To settle it, train the first two with the same seeds (--seed 1, 2, …)"
+    settle = "To see whether a lead holds, train the best two with --seed 1, 2, …"
     with write_atomically(folder / "table.md") as temporary:
         temporary.write_text(format_markdown(sections), encoding="utf-8", errors="surrogateescape")
     parts = {f"part-{number}": section for number, section in enumerate([*sections, TERMS], 1)}

@@ -113,8 +113,8 @@ def advise(photos: list[Photo], measurements: Measurements, image_size: int) -> 
             f"{100 * omega_squared(clutter, labels):.0f} % of the differences between photos."
         )
         suggestion = (
-            "A network may go by the surroundings: add photos from other places. Of the recipes, "
-            "tuned does most against it, by crops and mixup."
+            "A network may go by the surroundings. Random crops work against that, which all "
+            "recipes but base have; better still, add photos from other places."
         )
         advice.append(Advice("Presence of other objects", finding, suggestion))
     return advice
