@@ -148,7 +148,7 @@ def take_share(split: Split, batch_size: int, seed: int) -> Split:
     share = {subset: [] for subset in split}
     rounded = devices.round_up(batch_size, devices.count_replicas())
     orders = {
-        "train": (next(iter(_shuffle(len(split["train"]), seed))).numpy(), batch_size),
+        "train": (next(_shuffle(len(split["train"]), seed)).numpy(), batch_size),
         "validation": (np.arange(len(split["validation"])), rounded),
     }
     for subset, (order, size) in orders.items():
@@ -192,8 +192,8 @@ def build_training_dataset(
         generator = np.random.default_rng(seed)
         for epoch in itertools.count():
             if epoch:
-                iter(order)  # as `fit` does with a dataset of one epoch: seeds keep their meaning
-            positions = next(iter(order)).numpy()
+                next(order)  # as `fit` does with a dataset of one epoch: seeds keep their meaning
+            positions = next(order).numpy()
             if epoch == 0:
                 owners = _find_owners(positions, batch_size)
                 rows = _find_rows(owners)
@@ -258,11 +258,10 @@ def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset | None
     return dataset.apply(tf.data.experimental.assert_cardinality(math.ceil(count / batch_size)))
 
 
-def _shuffle(count: int, seed: int) -> tf.data.Dataset:
-    """Return a dataset of one element, the positions of photos in the order of an epoch: in another
-    one, whenever it is gone through.
-    """
-    return tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(count)
+def _shuffle(count: int, seed: int) -> Iterator[tf.Tensor]:
+    """Yield the positions of photos, int64 (count,), endlessly, each time in another order."""
+    # One iterator for all epochs: to make one costs as much as a step of a small head.
+    return iter(tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(count).repeat())
 
 
 def _find_owners(order: np.ndarray, batch_size: int) -> np.ndarray:
