@@ -375,7 +375,8 @@ def test_both_phases_are_logged_and_the_model_predicts(
 ):
     run_folder, _ = transfer_outputs
     lines = (run_folder / "log.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["epoch", *map(str, range(15))]
+    epochs = range(3 + train_transfer.FINE_TUNE_EPOCHS)
+    assert [line.split(",")[0] for line in lines] == ["epoch", *map(str, epochs)]
     outcome: Outcome = run_script("predict.py", "--run", run_folder, painted_folder / "daisy")
     assert outcome.code == 0
     assert outcome.out.count("daisy-0") == 14
