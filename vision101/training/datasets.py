@@ -254,6 +254,8 @@ def build_dataset(examples: Examples, batch_size: int) -> tf.data.Dataset | None
             yield devices.fill_up(inputs, examples.labels[chosen], size, replicas, count)
 
     dataset = _build_from_batches(generate, examples.inputs.shape[1:], class_count, replicas)
+    if examples.inputs.ndim == 2:  # features are small, and an epoch of a head is soon over
+        dataset = dataset.cache()
     # Keras warns of an end that it did not know of.
     return dataset.apply(tf.data.experimental.assert_cardinality(math.ceil(count / batch_size)))
 
